@@ -1,0 +1,111 @@
+//! The public error codes: one table, which clients may rely on.
+//!
+//! A code never changes its meaning or its status. The table is free of HTTP types, so that a store
+//! can name what went wrong without knowing who asks.
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $title:literal;)*) => {
+        /// What went wrong, in the words that clients see as `code`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code { $($(#[$doc])* $name,)* }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$name,)*];
+
+            /// The stable snake_case name.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Code::$name => $text,)* }
+            }
+
+            /// The HTTP status that goes with it (RFC 9110).
+            pub const fn status(self) -> u16 {
+                match self { $(Code::$name => $status,)* }
+            }
+
+            /// A short human-readable summary, the same for every occurrence.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The body is not JSON; `detail` has line and column.
+    InvalidJson = "invalid_json", 400, "The body is not valid JSON";
+    /// The cursor was not made by this list.
+    InvalidCursor = "invalid_cursor", 400, "The cursor is not valid";
+    /// A query parameter is unknown, repeated or malformed.
+    InvalidQuery = "invalid_query", 400, "A query parameter is not valid";
+    /// A header has a value that cannot be read.
+    InvalidHeader = "invalid_header", 400, "A header is not valid";
+    /// A name in the path is empty, too long, not UTF-8 or has control characters.
+    InvalidName = "invalid_name", 400, "A name in the path is not valid";
+    /// No credential, or one that is not known.
+    Unauthorized = "unauthorized", 401, "Authentication is required";
+    /// The refresh token is not known, or its session has ended.
+    RefreshTokenInvalid = "refresh_token_invalid", 401, "The refresh token is not valid";
+    /// The refresh token was used before: its whole family has been revoked.
+    RefreshTokenReused = "refresh_token_reused", 401, "The refresh token was used before";
+    /// The credential is good, its scopes do not allow this.
+    InsufficientScope = "insufficient_scope", 403, "The key lacks the scope for this";
+    /// The tenant has been suspended by an operator.
+    TenantSuspended = "tenant_suspended", 403, "The tenant is suspended";
+    /// No such route.
+    NotFound = "not_found", 404, "There is nothing here";
+    /// No such session, or it has ended.
+    SessionNotFound = "session_not_found", 404, "There is no such session";
+    /// No such tenant.
+    TenantNotFound = "tenant_not_found", 404, "There is no such tenant";
+    /// No such API key.
+    KeyNotFound = "key_not_found", 404, "There is no such API key";
+    /// The path exists, the method does not.
+    MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
+    /// The body did not arrive in time.
+    RequestTimeout = "request_timeout", 408, "The request body took too long";
+    /// The chosen session id is taken.
+    SessionExists = "session_exists", 409, "A session with this id exists";
+    /// The user has as many sessions as the tenant allows.
+    SessionLimitReached = "session_limit_reached", 409, "The user has too many sessions";
+    /// The chosen tenant id is taken.
+    TenantExists = "tenant_exists", 409, "A tenant with this id exists";
+    /// The same `Idempotency-Key` is being worked on.
+    IdempotencyKeyInUse = "idempotency_key_in_use", 409, "The first request with this key is still running";
+    /// Other writers kept changing the resource; nothing was written.
+    EditConflict = "edit_conflict", 409, "The resource changed too often meanwhile";
+    /// `If-Match` or `If-None-Match` did not hold.
+    VersionMismatch = "version_mismatch", 412, "The resource is not at the version asked for";
+    /// The body is larger than `MAX_BODY_BYTES`.
+    BodyTooLarge = "body_too_large", 413, "The body is too large";
+    /// The body is not in a format that this endpoint reads.
+    UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
+    /// The body is JSON, but not what this endpoint takes; `errors` points at each fault.
+    ValidationFailed = "validation_failed", 422, "The body is not valid here";
+    /// The same `Idempotency-Key` came with another request before.
+    IdempotencyKeyReused = "idempotency_key_reused", 422, "The key was used with another request";
+    /// A defect of this server.
+    Internal = "internal_error", 500, "The server made a mistake";
+    /// The backend cannot be asked, or did not answer in time.
+    BackendUnavailable = "backend_unavailable", 503, "The backend is not available";
+    /// The backend has no memory left for what grows.
+    StorageFull = "storage_full", 507, "The storage is full";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_code_is_unique_snake_case_and_an_error_status() {
+        let mut seen = HashSet::new();
+        for code in Code::ALL {
+            let name = code.as_str();
+            assert!(seen.insert(name), "{name} stands twice");
+            assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}");
+            assert!((400..600).contains(&code.status()), "{name}");
+            assert!(!code.title().is_empty());
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Random text and digests of it. Chance comes from the operating system's generator alone.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Base62 characters that hold at least 256 random bits: 43 times log2(62) is 256.03.
+pub const SECRET_LENGTH: usize = 43;
+
+/// The operating system has no randomness to give.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+#[error("the operating system's random generator failed")]
+pub struct NoRandomness;
+
+/// Fills an array with random bytes.
+pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
+    Ok(bytes)
+}
+
+/// `length` characters of `[0-9A-Za-z]`, each uniformly chosen.
+pub fn random_base62(length: usize) -> Result<String, NoRandomness> {
+    let mut text = String::with_capacity(length);
+    loop {
+        for byte in random_bytes::<64>()? {
+            if text.len() == length {
+                return Ok(text);
+            }
+            // 248 is the largest multiple of 62 in a byte: what lies above would favour some characters.
+            if let (true, Some(c)) = (byte < 248, ALPHABET.get(usize::from(byte % 62))) {
+                text.push(char::from(*c));
+            }
+        }
+    }
+}
+
+/// Whether every character is one of `[0-9A-Za-z]`.
+pub fn is_base62(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+/// The number in base62, padded with zeros to six characters, which is what 32 bits need.
+pub fn base62_u32(mut number: u32) -> String {
+    let mut digits = ['0'; 6];
+    for digit in digits.iter_mut().rev() {
+        if let Some(c) = ALPHABET.get((number % 62) as usize) {
+            *digit = char::from(*c);
+        }
+        number /= 62;
+    }
+    digits.iter().collect()
+}
+
+/// SHA-256 (FIPS 180-4).
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// What stands in the backend in place of a secret: its SHA-256 in base64url without padding, 43 characters.
+pub fn fingerprint(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(sha256(secret.as_bytes()))
+}
+
+/// Whether two digests are equal, in a time that does not depend on where they differ.
+pub fn same_digest(a: &[u8], b: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    a.ct_eq(b).into()
+}
+
+/// A UUID of version 7 (RFC 9562) as text; sorts by time.
+pub fn uuid_v7() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn random_text_has_its_length_its_alphabet_and_does_not_repeat() {
+        let mut seen = HashSet::new();
+        let mut characters = HashSet::new();
+        for _ in 0..500 {
+            let text = random_base62(SECRET_LENGTH).unwrap();
+            assert_eq!(text.len(), SECRET_LENGTH);
+            assert!(is_base62(&text));
+            characters.extend(text.bytes());
+            assert!(seen.insert(text));
+        }
+        assert_eq!(characters.len(), 62, "21,500 draws show every character");
+    }
+
+    #[test]
+    fn a_checksum_is_six_characters() {
+        assert_eq!(base62_u32(0), "000000");
+        assert_eq!(base62_u32(61), "00000z");
+        assert_eq!(base62_u32(u32::MAX), "4gfFC3");
+    }
+
+    #[test]
+    fn a_fingerprint_is_the_sha_256_in_base64url() {
+        assert_eq!(fingerprint("abc"), "ungWv48Bz-pBQUDeXa4iI7ADYaOWF3qctBD_YfIAFa0");
+        assert_eq!(fingerprint("").len(), 43);
+    }
+}

@@ -1,0 +1,243 @@
+//! What may be said to the backend. This file is the list: a command that is not made here is not used,
+//! neither by a store nor by a script, so that every backend can know them all.
+
+use super::key::Key;
+use super::script::Script;
+use bytes::Bytes;
+use std::time::Duration;
+
+/// Every Redis command that stores and scripts may use. The memory backend implements exactly these.
+pub const COMMANDS: &[&str] = &[
+    "DEL",
+    "EXISTS",
+    "GET",
+    "HGET",
+    "HMGET",
+    "HSET",
+    "INCR",
+    "PEXPIREAT",
+    "PTTL",
+    "RENAME",
+    "SET",
+    "TIME",
+    "ZADD",
+    "ZCARD",
+    "ZCOUNT",
+    "ZRANGE",
+    "ZREM",
+    "ZREMRANGEBYSCORE",
+    "ZSCORE",
+];
+
+/// What repeating a command does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effect {
+    /// Nothing is written.
+    Read,
+    /// Doing it twice is the same as doing it once.
+    Idempotent,
+    /// Doing it twice is not the same as doing it once.
+    Once,
+}
+
+/// How long a value lives from when it is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expiry {
+    /// Until it is deleted.
+    Never,
+    /// This long, at least a millisecond.
+    After(Duration),
+}
+
+/// One command with its arguments.
+#[derive(Clone)]
+pub struct Command {
+    args: Vec<Bytes>,
+    effect: Effect,
+    script: Option<&'static Script>,
+}
+
+impl Command {
+    fn new(name: &'static str, effect: Effect, room: usize) -> Self {
+        let mut args = Vec::with_capacity(room + 1);
+        args.push(Bytes::from_static(name.as_bytes()));
+        Command { args, effect, script: None }
+    }
+
+    fn key(mut self, key: &Key) -> Self {
+        self.args.push(key.as_bytes().clone());
+        self
+    }
+
+    /// Appends an argument: of a script, and of nothing else from outside this module.
+    pub fn arg(mut self, arg: impl Into<Bytes>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Appends a number as an argument.
+    pub fn number(self, number: impl Into<i128>) -> Self {
+        self.arg(number.into().to_string())
+    }
+
+    /// The backend's clock: `[seconds, microseconds]`.
+    pub fn time() -> Self {
+        Command::new("TIME", Effect::Read, 0)
+    }
+
+    /// The value, or nothing.
+    pub fn get(key: &Key) -> Self {
+        Command::new("GET", Effect::Read, 1).key(key)
+    }
+
+    /// Stores a value over whatever was there: `OK`.
+    pub fn set(key: &Key, value: impl Into<Bytes>, expiry: Expiry) -> Self {
+        Command::new("SET", Effect::Idempotent, 5).key(key).arg(value).expiring(expiry)
+    }
+
+    /// Stores a value where there is none: `OK`, or nothing when there was one.
+    pub fn set_if_absent(key: &Key, value: impl Into<Bytes>, expiry: Expiry) -> Self {
+        let mut command = Command::new("SET", Effect::Once, 5).key(key).arg(value).expiring(expiry);
+        command.args.push(Bytes::from_static(b"NX"));
+        command
+    }
+
+    fn expiring(self, expiry: Expiry) -> Self {
+        match expiry {
+            Expiry::Never => self,
+            Expiry::After(time) => {
+                let millis = i128::try_from(time.as_millis()).unwrap_or(i128::MAX).max(1);
+                self.arg(Bytes::from_static(b"PX")).number(millis)
+            }
+        }
+    }
+
+    /// Deletes the key: how many there were, 0 or 1.
+    pub fn del(key: &Key) -> Self {
+        Command::new("DEL", Effect::Idempotent, 1).key(key)
+    }
+
+    /// The named fields of a hash, in order, each a value or nothing.
+    pub fn hmget(key: &Key, fields: &[&'static str]) -> Self {
+        let mut command = Command::new("HMGET", Effect::Read, fields.len() + 1).key(key);
+        command.args.extend(fields.iter().map(|field| Bytes::from_static(field.as_bytes())));
+        command
+    }
+
+    /// Adds one to a counter: its new value.
+    pub fn incr(key: &Key) -> Self {
+        Command::new("INCR", Effect::Once, 1).key(key)
+    }
+
+    /// Removes a member of a sorted set: how many there were, 0 or 1.
+    pub fn zrem(key: &Key, member: impl Into<Bytes>) -> Self {
+        Command::new("ZREM", Effect::Idempotent, 2).key(key).arg(member)
+    }
+
+    /// At most `limit` members of a sorted set whose scores are all equal, in ascending order of their
+    /// bytes, from after `after`.
+    pub fn zrange_after(key: &Key, after: Option<&str>, limit: usize) -> Self {
+        let from = after.map_or_else(|| Bytes::from_static(b"-"), |member| Bytes::from(format!("({member}")));
+        Command::new("ZRANGE", Effect::Read, 7).key(key).arg(from).arg("+").arg("BYLEX").limit(limit)
+    }
+
+    /// At most `limit` members of a sorted set whose scores are all equal, in descending order of their
+    /// bytes, from below `below`.
+    pub fn zrange_below(key: &Key, below: Option<&str>, limit: usize) -> Self {
+        let from = below.map_or_else(|| Bytes::from_static(b"+"), |member| Bytes::from(format!("({member}")));
+        Command::new("ZRANGE", Effect::Read, 8).key(key).arg(from).arg("-").arg("BYLEX").arg("REV").limit(limit)
+    }
+
+    fn limit(self, limit: usize) -> Self {
+        self.arg("LIMIT").arg("0").number(limit as i128)
+    }
+
+    /// All members of a sorted set with a score above `score`, lowest first.
+    pub fn zrange_scored_above(key: &Key, score: u64) -> Self {
+        Command::new("ZRANGE", Effect::Read, 4).key(key).arg(format!("({score}")).arg("+inf").arg("BYSCORE")
+    }
+
+    /// Runs a script over these keys, which must lie in one partition; its arguments follow with [`Command::arg`].
+    pub fn script(script: &'static Script, keys: &[&Key]) -> Self {
+        let mut args = Vec::with_capacity(keys.len() + 16);
+        args.push(Bytes::from_static(b"EVALSHA"));
+        args.push(Bytes::from_static(script.sha1().as_bytes()));
+        args.push(Bytes::from(keys.len().to_string()));
+        args.extend(keys.iter().map(|key| key.as_bytes().clone()));
+        Command { args, effect: script.effect(), script: Some(script) }
+    }
+
+    /// The command and its arguments as they go over the wire. A script goes by its digest.
+    pub fn args(&self) -> &[Bytes] {
+        &self.args
+    }
+
+    /// What repeating it does.
+    pub fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The script that it runs, if it runs one.
+    pub fn running(&self) -> Option<&'static Script> {
+        self.script
+    }
+
+    /// The command's name, for metrics: `GET`, or `sessions/create` for a script.
+    pub fn label(&self) -> &'static str {
+        match self.running() {
+            Some(script) => script.name(),
+            None => COMMANDS
+                .iter()
+                .find(|name| self.args.first().is_some_and(|arg| arg == name.as_bytes()))
+                .unwrap_or(&"other"),
+        }
+    }
+
+    /// A command from raw parts; for the conformance suite, which says everything that scripts may say.
+    #[cfg(feature = "testing")]
+    pub fn raw(effect: Effect, args: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {
+        Command { args: args.into_iter().map(Into::into).collect(), effect, script: None }
+    }
+}
+
+/// Commands that travel together.
+///
+/// The commands of a batch that is not atomic must not depend on one another: they are sent in order, but
+/// one that the backend did not run yet (an unknown script, say) may be repeated after the others.
+#[derive(Clone)]
+pub struct Batch {
+    commands: Vec<Command>,
+    atomic: bool,
+}
+
+impl Batch {
+    /// One command.
+    pub fn one(command: Command) -> Self {
+        Batch { commands: vec![command], atomic: false }
+    }
+
+    /// Several independent commands in one round trip.
+    pub fn pipeline(commands: Vec<Command>) -> Self {
+        Batch { commands, atomic: false }
+    }
+
+    /// Several commands in one transaction: all run, in order, with nothing between them.
+    pub fn atomic(commands: Vec<Command>) -> Self {
+        Batch { commands, atomic: true }
+    }
+
+    /// The commands, in order.
+    pub fn commands(&self) -> &[Command] {
+        &self.commands
+    }
+
+    /// Whether it is a transaction.
+    pub fn is_atomic(&self) -> bool {
+        self.atomic
+    }
+
+    /// What repeating the whole batch does: the worst of its commands.
+    pub fn effect(&self) -> Effect {
+        self.commands.iter().map(Command::effect).max().unwrap_or(Effect::Read)
+    }
+}

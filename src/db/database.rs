@@ -1,0 +1,133 @@
+//! Who may say what where: a [`Database`] opens a [`TenantDb`] for one tenant, and a store that holds it
+//! can name no key of another.
+
+use super::backend_clock::BackendClock;
+use super::command::{Batch, Command};
+use super::error::Error;
+use super::key::{Family, Key, Partition};
+use super::reply::Reply;
+use super::transport::RedisTransport;
+use crate::base::clock::Timestamp;
+use crate::base::text::TenantId;
+use std::sync::Arc;
+
+/// The owner of what belongs to no tenant. Not a tenant id: those have no `_`.
+const SYSTEM: &str = "_system";
+
+/// One backend with a key prefix.
+#[derive(Clone)]
+pub struct Database {
+    transport: Arc<dyn RedisTransport>,
+    prefix: Arc<str>,
+    clock: BackendClock,
+}
+
+impl Database {
+    /// A database whose keys start with `prefix`.
+    pub fn new(transport: Arc<dyn RedisTransport>, prefix: &str, clock: BackendClock) -> Self {
+        Database { transport, prefix: prefix.into(), clock }
+    }
+
+    /// The data of one tenant.
+    pub fn tenant(&self, tenant: &TenantId) -> TenantDb {
+        TenantDb { database: self.clone(), tenant: tenant.clone() }
+    }
+
+    /// The data of the server itself: tenants and their API keys.
+    pub fn system(&self) -> SystemDb {
+        SystemDb { database: self.clone() }
+    }
+
+    /// The backend's clock, as far as this process knows it.
+    pub fn clock(&self) -> &BackendClock {
+        &self.clock
+    }
+
+    async fn run(&self, command: Command) -> Result<Reply, Error> {
+        let mut replies = self.transport.execute(&Batch::one(command)).await?;
+        replies.pop().ok_or(Error::unexpected("one answer"))
+    }
+
+    async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.transport.execute(&Batch::pipeline(commands)).await
+    }
+
+    /// Asks the backend for its time, which shows that it answers and keeps the clock true.
+    pub async fn probe(&self) -> Result<(), Error> {
+        let asked = self.clock.local();
+        let [seconds, micros] = self.run(Command::time()).await?.array_of()?;
+        let millis = seconds.count()?.saturating_mul(1000).saturating_add(micros.count()? / 1000);
+        self.clock.learn(asked, Timestamp::from_millis(millis));
+        Ok(())
+    }
+}
+
+/// One tenant's data.
+#[derive(Clone)]
+pub struct TenantDb {
+    database: Database,
+    tenant: TenantId,
+}
+
+impl TenantDb {
+    /// The key of `family` in a partition of this tenant.
+    pub fn key(&self, partition: Partition, family: &Family, parts: &[&str]) -> Key {
+        Key::new(&self.database.prefix, self.tenant.as_str(), partition, family, parts)
+    }
+
+    /// Runs one command.
+    pub async fn run(&self, command: Command) -> Result<Reply, Error> {
+        self.database.run(command).await
+    }
+
+    /// Runs independent commands in one round trip; as many answers as commands, in order.
+    pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
+        self.database.pipeline(commands).await
+    }
+
+    /// The backend's time now.
+    pub fn now(&self) -> Timestamp {
+        self.database.clock.now()
+    }
+
+    /// Whose data it is.
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+}
+
+/// The server's own data, all in one partition, so that one script can change any of it.
+#[derive(Clone)]
+pub struct SystemDb {
+    database: Database,
+}
+
+impl SystemDb {
+    /// The key of `family`.
+    pub fn key(&self, family: &Family, parts: &[&str]) -> Key {
+        Key::new(&self.database.prefix, SYSTEM, Partition::FIRST, family, parts)
+    }
+
+    /// Runs one command.
+    pub async fn run(&self, command: Command) -> Result<Reply, Error> {
+        self.database.run(command).await
+    }
+
+    /// Runs independent commands in one round trip; as many answers as commands, in order.
+    pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
+        self.database.pipeline(commands).await
+    }
+
+    /// Runs commands in one transaction: all, in order, with nothing between them.
+    pub async fn atomically(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
+        self.database.transport.execute(&Batch::atomic(commands)).await
+    }
+
+    /// The backend's time now.
+    pub fn now(&self) -> Timestamp {
+        self.database.clock.now()
+    }
+}

@@ -1,0 +1,20 @@
+//! Floor 1: Redis. What may be said ([`Command`], [`Script`]), where ([`Key`], made for a tenant by a
+//! [`TenantDb`] and by nobody else), what comes back ([`Reply`], [`Error`]) and, below all that, who
+//! carries it ([`transport`]).
+
+mod backend_clock;
+mod command;
+mod database;
+mod error;
+mod key;
+mod reply;
+mod script;
+pub mod transport;
+
+pub use backend_clock::BackendClock;
+pub use command::{Batch, COMMANDS, Command, Effect, Expiry};
+pub use database::{Database, SystemDb, TenantDb};
+pub use error::{Delivery, Error, ErrorKind, Refusal};
+pub use key::{Family, Key, Partition};
+pub use reply::Reply;
+pub use script::Script;

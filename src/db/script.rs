@@ -1,0 +1,62 @@
+//! Lua scripts: the text of a `.lua` file beside its store, its digest, and what repeating it does.
+
+use super::command::Effect;
+use sha1::{Digest, Sha1};
+use std::sync::OnceLock;
+
+/// One script. Its text is the same on every backend.
+#[derive(Debug)]
+pub struct Script {
+    name: &'static str,
+    text: &'static str,
+    effect: Effect,
+    sha1: OnceLock<String>,
+}
+
+impl Script {
+    /// A script by its name (`sessions/create`), its text, and what running it twice does.
+    pub const fn new(name: &'static str, text: &'static str, effect: Effect) -> Self {
+        Script { name, text, effect, sha1: OnceLock::new() }
+    }
+
+    /// The slice and the file, such as `sessions/create`.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The Lua 5.1 source.
+    pub const fn text(&self) -> &'static str {
+        self.text
+    }
+
+    /// What running it twice does.
+    pub const fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// The digest by which `EVALSHA` names it: SHA-1 of the text, 40 hexadecimal digits.
+    pub fn sha1(&self) -> &str {
+        self.sha1.get_or_init(|| hex(&Sha1::digest(self.text)))
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            text.push(char::from_digit(u32::from(nibble), 16).unwrap_or('0'));
+        }
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_the_one_redis_computes() {
+        let script = Script::new("test/one", "return 1", Effect::Read);
+        assert_eq!(script.sha1(), "e0e1f9fabfc9d4800c877a703b823ac0578ff8db");
+    }
+}

@@ -1,0 +1,1 @@
+//! The embedded backend: the commands of [`COMMANDS`](crate::db::COMMANDS) in this process.

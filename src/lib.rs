@@ -1,0 +1,6 @@
+//! AgentAPI: the multi-tenant session and state server.
+//!
+//! The floors, from the ground: [`base`], [`db`]. Each knows only those below it.
+
+pub mod base;
+pub mod db;
