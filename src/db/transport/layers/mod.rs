@@ -1,0 +1,3 @@
+//! Layers: each wraps a transport and is one. Their order stands in [`stack`](super::stack).
+
+pub mod timeout;
