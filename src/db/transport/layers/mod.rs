@@ -1,3 +1,6 @@
-//! What wraps a transport and is one itself: each layer adds one behaviour and knows no backend.
+//! Layers: each wraps a transport and is one. Their order stands in [`stack`](super::stack).
 
+pub mod metrics;
 pub mod pipelining;
+pub mod retry;
+pub mod timeout;
