@@ -2,6 +2,9 @@
 //!
 //! The floors, from the ground: [`base`], [`db`], [`tenancy`]. Each knows only those below it.
 
+#![cfg_attr(test, allow(clippy::string_slice, reason = "a panic fails the test, as it should"))]
+
 pub mod base;
 pub mod db;
+pub mod http;
 pub mod tenancy;
