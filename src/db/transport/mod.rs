@@ -1,6 +1,9 @@
 //! Who carries a batch to Redis and its answers back: one trait, three backends, and layers that wrap them.
 
+pub mod layers;
 pub mod memory;
+pub mod native;
+pub mod rest;
 
 use super::command::Batch;
 use super::error::Error;
