@@ -7,4 +7,5 @@
 pub mod base;
 pub mod db;
 pub mod http;
+pub mod stores;
 pub mod tenancy;
