@@ -1,6 +1,8 @@
 //! Who carries a batch to Redis and its answers back: one trait, three backends, and layers that wrap them.
 
+pub mod layers;
 pub mod memory;
+pub mod native;
 
 use super::command::Batch;
 use super::error::Error;

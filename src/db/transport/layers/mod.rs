@@ -1,0 +1,5 @@
+//! Layers: each wraps a transport and is one. Their order stands in [`stack`](super::stack).
+
+pub mod metrics;
+pub mod retry;
+pub mod timeout;
