@@ -21,15 +21,7 @@ need() { # PACKAGE COMMAND...: the package is missing when the command fails
 # A compiler without the headers of the C library cannot compile the embedded Lua.
 compiles_c() { printf '#include <stdio.h>\n' | cc -E -; }
 
-# Without root certificates the HTTP client of the REST backend cannot be made.
-has_certificates() {
-  [ "$(uname)" != Linux ] || [ -s "${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt}" ]
-}
-
-need_build_tools() {
-  need build-essential compiles_c
-  need ca-certificates has_certificates
-}
+need_build_tools() { need build-essential compiles_c; }
 
 install_missing() {
   [ ${#missing[@]} -gt 0 ] || return 0
