@@ -1,7 +1,7 @@
 //! The load: `redis-benchmark` and `wrk`, and what the servers used meanwhile.
 
 use crate::Failure;
-use crate::processes::{Process, finished_children, whole_machine};
+use crate::processes::{self, Process, whole_machine};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,14 @@ pub struct Measurement {
     pub others: f64,
 }
 
-/// What a tool said of its run.
-struct Told {
-    requests: f64,
-    per_second: f64,
-    p99_millis: Option<f64>,
+/// What a source of load says of its run.
+pub struct Told {
+    /// Requests that were answered.
+    pub requests: f64,
+    /// How many of them per second.
+    pub per_second: f64,
+    /// As in [`Measurement`].
+    pub p99_millis: Option<f64>,
 }
 
 /// Sends requests for a second, so that connections, caches and the branch predictor are warm.
@@ -33,13 +36,13 @@ pub fn warm_up(server: &Process, path: &str, api_key: Option<&str>) -> Result<()
 
 /// `GET path` over 64 connections that stay open.
 pub fn wrk(server: &Process, redis: &Process, path: &str, api_key: Option<&str>) -> Result<Measurement, Failure> {
-    measured(Some(server), redis, || run_wrk(server, path, api_key, "3s"))
+    measured(Some(server), &[], redis, || run_wrk(server, path, api_key, "3s"))
 }
 
 /// `GET key` straight to Redis.
 pub fn redis_benchmark(redis: &Process, key: &str) -> Result<Measurement, Failure> {
-    const REQUESTS: u32 = 200_000;
-    measured(None, redis, || {
+    const REQUESTS: u32 = 150_000;
+    measured(None, &[], redis, || {
         let mut command = Command::new("redis-benchmark");
         command.args(["-p", &redis.port().to_string(), "-c", "64", "-n", &REQUESTS.to_string(), "--csv", "GET", key]);
         let text = output(command)?;
@@ -52,31 +55,43 @@ pub fn redis_benchmark(redis: &Process, key: &str) -> Result<Measurement, Failur
     })
 }
 
-fn measured(
+/// Runs the load on `server` and watches what is used meanwhile. The processes `beside` it take part unreported.
+pub fn measured(
     server: Option<&Process>,
+    beside: &[&Process],
     redis: &Process,
     run: impl FnOnce() -> Result<Told, Failure>,
 ) -> Result<Measurement, Failure> {
-    let cpu = || -> Result<_, Failure> {
-        Ok((server.map(Process::cpu).transpose()?, redis.cpu()?, finished_children()?, whole_machine()?))
+    let cpu = || -> Result<Used, Failure> {
+        Ok(Used {
+            server: server.map(Process::cpu).transpose()?.unwrap_or_default(),
+            redis: redis.cpu()?,
+            load: processes::load()? + beside.iter().map(|process| process.cpu()).sum::<Result<Duration, _>>()?,
+            machine: whole_machine()?,
+        })
     };
     let (began, before) = (Instant::now(), cpu()?);
     let told = run()?;
     let (lasted, after) = (began.elapsed(), cpu()?);
-    let used = |after: Duration, before: Duration| after.saturating_sub(before);
-    let of_server = after.0.zip(before.0).map(|(after, before)| used(after, before));
-    let of_redis = used(after.1, before.1);
-    let of_load = used(after.2, before.2);
-    let of_all = used(after.3, before.3);
-    let others = of_all.saturating_sub(of_server.unwrap_or_default() + of_redis + of_load);
+    let used = |of: fn(&Used) -> Duration| of(&after).saturating_sub(of(&before));
+    let (of_server, of_redis) = (used(|u| u.server), used(|u| u.redis));
+    let others = used(|u| u.machine).saturating_sub(of_server + of_redis + used(|u| u.load));
     let per_request = |time: Duration| time.as_secs_f64() * 1e6 / told.requests;
     Ok(Measurement {
         per_second: told.per_second,
         p99_millis: told.p99_millis,
-        server_micros: of_server.map(per_request),
+        server_micros: server.map(|_| per_request(of_server)),
         redis_micros: per_request(of_redis),
         others: others.as_secs_f64() / lasted.as_secs_f64(),
     })
+}
+
+/// CPU time so far.
+struct Used {
+    server: Duration,
+    redis: Duration,
+    load: Duration,
+    machine: Duration,
 }
 
 fn run_wrk(server: &Process, path: &str, api_key: Option<&str>, time: &str) -> Result<Told, Failure> {

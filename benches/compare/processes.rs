@@ -44,11 +44,11 @@ impl Process {
         Process::start(command, port)
     }
 
-    /// The ceiling: this program again, in its other role.
-    pub fn ceiling(redis: u16) -> Result<Process, Failure> {
+    /// This program again, in another role, before that Redis.
+    pub fn of_this_program(role: &str, redis: u16) -> Result<Process, Failure> {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["ceiling", &port.to_string(), &redis.to_string()]);
+        command.args([role, &port.to_string(), &redis.to_string()]);
         Process::start(command, port)
     }
 
@@ -73,9 +73,9 @@ impl Drop for Process {
     }
 }
 
-/// The CPU time of all programs that this one has run and waited for.
-pub fn finished_children() -> Result<Duration, Failure> {
-    ticks(&stat_fields("self")?, &[CHILDREN_USER, CHILDREN_SYSTEM])
+/// The CPU time of the load: of this program, and of all that it has run and waited for.
+pub fn load() -> Result<Duration, Failure> {
+    ticks(&stat_fields("self")?, &[USER, SYSTEM, CHILDREN_USER, CHILDREN_SYSTEM])
 }
 
 /// The CPU time of everything on this machine.

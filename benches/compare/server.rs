@@ -70,13 +70,15 @@ fn find_api_key(answer: &Value) -> Option<String> {
     }
 }
 
-struct Answer {
+/// An answer over HTTP.
+pub struct Answer {
     status: u16,
     body: Vec<u8>,
 }
 
 impl Answer {
-    fn expect(self, status: u16) -> Result<Vec<u8>, Failure> {
+    /// The body, when the status is the expected one.
+    pub fn expect(self, status: u16) -> Result<Vec<u8>, Failure> {
         if self.status == status {
             return Ok(self.body);
         }
@@ -85,7 +87,7 @@ impl Answer {
 }
 
 /// One request over a connection of its own.
-fn call(server: &Process, method: &str, path: &str, key: &str, body: Option<&Value>) -> Result<Answer, Failure> {
+pub fn call(server: &Process, method: &str, path: &str, key: &str, body: Option<&Value>) -> Result<Answer, Failure> {
     let body = body.map(Value::to_string).unwrap_or_default();
     let mut stream = TcpStream::connect(("127.0.0.1", server.port()))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;

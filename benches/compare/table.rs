@@ -31,6 +31,14 @@ pub fn row(out: &mut impl Write, name: &str, rounds: &[Measurement], reference: 
     Ok(())
 }
 
+/// What an operation of the REST backend took in round trips, per round.
+pub fn round_trips(out: &mut impl Write, per_operation: Vec<f64>) -> Result<(), Failure> {
+    let spread = Spread::of(per_operation).ok_or("no rounds")?;
+    let Spread { lowest, median, highest } = spread;
+    writeln!(out, "REST round trips per operation: {median:.3} ({lowest:.3}-{highest:.3})")?;
+    Ok(())
+}
+
 /// Says how quiet the machine was.
 pub fn notes(out: &mut impl Write, variants: &[&[Measurement]]) -> Result<(), Failure> {
     let others = variants.iter().flat_map(|rounds| rounds.iter().map(|round| round.others));
