@@ -3,6 +3,7 @@
 pub mod layers;
 pub mod memory;
 pub mod native;
+pub mod rest;
 
 use super::command::Batch;
 use super::error::Error;
