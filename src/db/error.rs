@@ -1,6 +1,7 @@
 //! Why a call to the backend failed, in terms of what the caller can do about it.
 
 use std::fmt;
+use std::time::Duration;
 
 /// How far a batch got before it failed. Decides, with each command's effect, whether it may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -69,6 +70,12 @@ pub enum ErrorKind {
     Protocol(&'static str),
     /// The backend refused the credentials or a permission.
     Forbidden,
+    /// More was asked at once than is let through, by the backend or by a bound of our own; says when to
+    /// ask again, if that is known.
+    Throttled {
+        /// How long to wait.
+        retry_after: Option<Duration>,
+    },
     /// The backend has no memory left for what grows.
     Full,
     /// The backend refused for another reason.
@@ -117,6 +124,7 @@ impl fmt::Display for Error {
             ErrorKind::TimedOut => f.write_str("the backend did not answer in time"),
             ErrorKind::Protocol(rule) => write!(f, "the backend broke the protocol: {rule}"),
             ErrorKind::Forbidden => f.write_str("the backend refused the credentials or a permission"),
+            ErrorKind::Throttled { .. } => f.write_str("too much is asked of the backend at once"),
             ErrorKind::Full => f.write_str("the backend is out of memory"),
             ErrorKind::Refused(refusal) => write!(f, "the backend refused: {}", refusal.code()),
             ErrorKind::Unexpected(expected) => write!(f, "the backend's answer was not {expected}"),

@@ -1,0 +1,6 @@
+//! Layers: each wraps a transport and is one. Their order stands in [`stack`](super::stack).
+
+pub mod metrics;
+pub mod pipelining;
+pub mod retry;
+pub mod timeout;

@@ -1,0 +1,212 @@
+//! The backend behind the Upstash REST API: a batch is one `POST` of JSON, `/multi-exec` when it is atomic
+//! and `/pipeline` when it is not.
+//!
+//! It differs from the native backend in two things. An argument that is not UTF-8 cannot be said, and is
+//! refused before anything is sent; values that come back may hold any bytes. A status other than `OK`
+//! arrives as a value. Everything else is held equal by the conformance suite.
+//!
+//! Errors here are made of what is known about delivery and nothing else: those of the HTTP client print
+//! URLs, so they are read and dropped.
+
+mod settings;
+mod sync_token;
+mod wire;
+mod wording;
+
+pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
+pub use wording::KeyLocking;
+
+use super::{Execution, RedisTransport};
+use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode, Url};
+use std::collections::HashSet;
+use std::time::Duration;
+use sync_token::{SYNC_TOKEN, SyncToken};
+use tokio::time::Instant;
+use wording::Wordings;
+
+/// The longest wait that the endpoint may ask for.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// One REST endpoint.
+pub struct Rest {
+    client: Client,
+    pipeline: Url,
+    multi_exec: Url,
+    command_timeout: Duration,
+    max_reply_bytes: usize,
+    wordings: Wordings,
+    sync: SyncToken,
+}
+
+/// How scripts go into a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scripts {
+    /// By their digests, which is short and fails when the endpoint does not know one.
+    ByDigest,
+    /// Each in full where it first occurs, which makes it known to those that follow.
+    FirstInFull,
+    /// Each in full, for the case that the endpoint keeps forgetting.
+    InFull,
+}
+
+impl Rest {
+    /// A client of the endpoint. Connects to nothing yet; needs a TLS provider installed in the process.
+    pub fn new(settings: &RestSettings) -> Result<Rest, RestError> {
+        let key_locking = if settings.url.is_upstash() { KeyLocking::On } else { KeyLocking::Off };
+        Ok(Rest {
+            client: settings.client()?,
+            pipeline: settings.url.endpoint("pipeline"),
+            multi_exec: settings.url.endpoint("multi-exec"),
+            command_timeout: settings.command_timeout,
+            max_reply_bytes: settings.max_reply_bytes,
+            wordings: Wordings::new(key_locking),
+            sync: SyncToken::default(),
+        })
+    }
+
+    /// Overrides what the host says about key locking.
+    pub fn with_key_locking(mut self, key_locking: KeyLocking) -> Rest {
+        self.wordings = Wordings::new(key_locking);
+        self
+    }
+
+    async fn run(&self, batch: &Batch) -> Result<Vec<Reply>, Error> {
+        let commands: Vec<&Command> = batch.commands().iter().collect();
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let deadline = Instant::now() + self.command_timeout;
+        if batch.is_atomic() {
+            return self.send(&self.multi_exec, &commands, Scripts::FirstInFull, deadline).await;
+        }
+        let mut replies = self.send(&self.pipeline, &commands, Scripts::ByDigest, deadline).await?;
+        // Not SCRIPT LOAD: it does not advance the sync token, so a lagging replica may miss the script.
+        for scripts in [Scripts::FirstInFull, Scripts::InFull] {
+            let (unknown, again): (Vec<usize>, Vec<&Command>) = commands
+                .iter()
+                .zip(&replies)
+                .enumerate()
+                .filter(|(_, (command, reply))| command.running().is_some() && is_noscript(reply))
+                .map(|(index, (command, _))| (index, *command))
+                .unzip();
+            if again.is_empty() {
+                break;
+            }
+            let answers = self.send(&self.pipeline, &again, scripts, deadline).await.map_err(|error| {
+                let others_ran = again.len() < commands.len();
+                let known = error.delivery != Delivery::NotSent || !others_ran;
+                if known { error } else { Error::new(error.kind, Delivery::Unknown) }
+            })?;
+            for (index, answer) in unknown.into_iter().zip(answers) {
+                if let Some(reply) = replies.get_mut(index) {
+                    *reply = answer;
+                }
+            }
+        }
+        Ok(replies)
+    }
+
+    /// One request and its answer: as many replies as commands.
+    async fn send(
+        &self,
+        endpoint: &Url,
+        commands: &[&Command],
+        scripts: Scripts,
+        deadline: Instant,
+    ) -> Result<Vec<Reply>, Error> {
+        let body = self.body(commands, scripts).map_err(|kind| Error::new(kind, Delivery::NotSent))?;
+        let (turn, token) = self.sync.begin();
+        let time_left = deadline.saturating_duration_since(Instant::now());
+        let mut request = self.client.post(endpoint.clone()).timeout(time_left).body(body);
+        if let Some(token) = token {
+            request = request.header(SYNC_TOKEN, token);
+        }
+        let response = request.send().await.map_err(|error| without_answer(&error))?;
+        self.sync.learn(turn, response.headers());
+        let status = response.status();
+        let retry_after = retry_after(response.headers());
+        // Read even where it does not matter, so that the connection can be used again.
+        let body = self.read(response).await;
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+                Err(Error::new(ErrorKind::Forbidden, Delivery::Answered))
+            }
+            StatusCode::TOO_MANY_REQUESTS => Err(Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent)),
+            status => wire::replies(status.as_u16(), &body?, commands.len()),
+        }
+    }
+
+    fn body(&self, commands: &[&Command], scripts: Scripts) -> Result<Vec<u8>, ErrorKind> {
+        let mut body = Vec::with_capacity(commands.iter().flat_map(|c| c.args()).map(|arg| arg.len() + 8).sum());
+        let mut said = HashSet::new();
+        for command in commands {
+            let arguments = command.args().iter().map(|argument| &**argument);
+            let Some(script) = command.running() else {
+                wire::push_command(&mut body, arguments)?;
+                continue;
+            };
+            let wording = self.wordings.of(script);
+            let in_full = match scripts {
+                Scripts::ByDigest => false,
+                Scripts::FirstInFull => said.insert(script.sha1()),
+                Scripts::InFull => true,
+            };
+            let start: [&[u8]; 2] = match in_full {
+                true => [b"EVAL", wording.text.as_bytes()],
+                false => [b"EVALSHA", wording.sha1.as_bytes()],
+            };
+            wire::push_command(&mut body, start.into_iter().chain(arguments.skip(start.len())))?;
+        }
+        body.push(b']');
+        Ok(body)
+    }
+
+    /// The body of an answer, up to the bound.
+    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
+        let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
+        let announced = response.content_length().unwrap_or(0);
+        if announced > self.max_reply_bytes as u64 {
+            return Err(too_long());
+        }
+        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
+            if body.len() + chunk.len() > self.max_reply_bytes {
+                return Err(too_long());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+impl RedisTransport for Rest {
+    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
+        Box::pin(self.run(batch))
+    }
+}
+
+fn is_noscript(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(refusal) if refusal.code() == "NOSCRIPT")
+}
+
+/// A failure of the HTTP client, in terms of delivery.
+fn without_answer(error: &reqwest::Error) -> Error {
+    if error.is_connect() {
+        // Also when connecting took too long: nothing was said yet.
+        Error::new(ErrorKind::Unreachable, Delivery::NotSent)
+    } else if error.is_timeout() {
+        Error::new(ErrorKind::TimedOut, Delivery::Unknown)
+    } else if error.is_builder() {
+        Error::new(ErrorKind::Protocol("the request could not be made"), Delivery::NotSent)
+    } else {
+        Error::new(ErrorKind::Disconnected, Delivery::Unknown)
+    }
+}
+
+/// How long to wait, if the endpoint says so in seconds.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+}
