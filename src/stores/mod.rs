@@ -2,3 +2,4 @@
 //! `routes.rs`, and never each other.
 
 pub mod idempotency;
+pub mod sessions;
