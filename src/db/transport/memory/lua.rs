@@ -150,7 +150,13 @@ impl Engine {
                 self.compiled.borrow_mut().insert(digest.into(), function.clone());
                 Ok(function)
             }
-            Err(error) => refuse(&format!("ERR Error compiling script (new function): {error}")),
+            Err(error) => {
+                let message = match &error {
+                    mlua::Error::SyntaxError { message, .. } => message.clone(),
+                    other => other.to_string(),
+                };
+                refuse(&format!("ERR Error compiling script (new function): {message}"))
+            }
         }
     }
 }
