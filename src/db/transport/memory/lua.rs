@@ -6,7 +6,7 @@
 //! pathological pattern, say) is bounded by memory alone.
 
 use super::commands::Specification;
-use super::lua_value::{argument, from_lua, text_of, to_lua};
+use super::lua_value::{argument, from_lua, one_line, text_of, to_lua};
 use super::refusal::{Answer, refuse};
 use super::table::Table;
 use crate::db::Refusal;
@@ -200,7 +200,7 @@ fn refusal_of(error: &Value, digest: &[u8]) -> Refusal {
             None => format!("ERR unknown error script: {digest}"),
         },
     };
-    Refusal::from_line(&line.replace(['\r', '\n'], " "))
+    Refusal::from_line(&one_line(&line))
 }
 
 #[cfg(test)]
