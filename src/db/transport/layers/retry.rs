@@ -107,7 +107,11 @@ mod tests {
         let batch = Batch::one(Command::raw(effect, ["X"]));
         let outcome = Retry::new(inner.clone()).execute(&batch).await;
         let calls = inner.0.lock().1;
-        assert_eq!(outcome.is_ok_and(|r| r == [Reply::Int(1)]), calls == 2, "the second answer is what the caller gets");
+        assert_eq!(
+            outcome.is_ok_and(|r| r == [Reply::Int(1)]),
+            calls == 2,
+            "the second answer is what the caller gets"
+        );
         calls
     }
 
