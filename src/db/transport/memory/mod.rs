@@ -1,1 +1,151 @@
-//! The embedded backend: the commands of [`COMMANDS`](crate::db::COMMANDS) in this process.
+//! The embedded backend: the commands of [`COMMANDS`](crate::db::COMMANDS) in this process, as Redis 7.0 has
+//! them, for a laptop, for tests, and for whoever embeds the library without a server beside it.
+//!
+//! Keys of one hash tag lie in one table under one lock, so that a script or a transaction, which may
+//! touch one tag only, as in Redis Cluster, holds back nobody but its neighbours. Nothing is kept when the
+//! process ends.
+
+mod commands;
+mod hashes;
+mod keys;
+mod lua;
+mod lua_value;
+mod number;
+mod ranges;
+mod refusal;
+mod request;
+mod sorted_set;
+mod sorted_sets;
+mod strings;
+mod table;
+
+use self::refusal::{Answer, CROSS_SLOT, DISCARDED, refuse};
+use self::request::Request;
+use self::table::Table;
+use super::{Execution, RedisTransport};
+use crate::base::clock::Clock;
+use crate::db::key::tag_of;
+use crate::db::reply::Reply;
+use crate::db::{Batch, Refusal};
+use parking_lot::{Mutex, MutexGuard};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many tables there are. Two tags that share one wait for each other, which so many make rare.
+const STRIPES: usize = 1024;
+
+/// An embedded backend; its time is the clock's.
+pub struct Memory {
+    clock: Arc<dyn Clock>,
+    first: Mutex<Table>,
+    others: Box<[Mutex<Table>]>,
+    hasher: RandomState,
+    swept: AtomicUsize,
+}
+
+impl Memory {
+    /// An empty backend.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Memory {
+            clock,
+            first: Mutex::default(),
+            others: std::iter::repeat_with(Mutex::default).take(STRIPES - 1).collect(),
+            hasher: RandomState::new(),
+            swept: AtomicUsize::new(0),
+        }
+    }
+
+    /// Removes up to `most` keys past their time, starting where the last sweep ended: how many it were.
+    /// To be called on an interval: an expired key is absent to every command, but keeps its memory until it
+    /// is looked at or swept.
+    pub fn sweep(&self, most: usize) -> usize {
+        let mut removed = 0;
+        for _ in 0..STRIPES {
+            if removed >= most {
+                break;
+            }
+            let at = self.swept.fetch_add(1, Ordering::Relaxed) % STRIPES;
+            removed += self.turn(self.stripe(at)).sweep(most - removed);
+        }
+        removed
+    }
+
+    /// How many keys there are, with those that expired and were not removed yet.
+    pub fn len(&self) -> usize {
+        (0..STRIPES).map(|at| self.stripe(at).lock().len()).sum()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn run(&self, batch: &Batch) -> Vec<Reply> {
+        let requests = batch.commands().iter().map(Request::parse);
+        let answers: Vec<Answer> = if batch.is_atomic() {
+            self.transaction(requests.collect())
+        } else {
+            requests.map(|request| self.one(&request?)).collect()
+        };
+        answers.into_iter().map(|answer| answer.unwrap_or_else(Reply::Refused)).collect()
+    }
+
+    fn one(&self, request: &Request<'_>) -> Answer {
+        let mut tags = request.keys().iter().map(|key| tag_of(key));
+        let Some(tag) = tags.next() else { return request.run(&mut self.apart()) };
+        if tags.any(|other| other != tag) {
+            return refuse(CROSS_SLOT);
+        }
+        request.run(&mut self.table(tag))
+    }
+
+    /// As `MULTI` does, runs nothing if one command cannot even be queued; else all, whatever they answer.
+    fn transaction(&self, requests: Vec<Result<Request<'_>, Refusal>>) -> Vec<Answer> {
+        let keys = requests.iter().flatten().flat_map(Request::keys);
+        let mut tags = keys.map(|key| tag_of(key));
+        let tag = tags.next();
+        if tags.any(|other| Some(other) != tag) {
+            return requests.iter().map(|_| refuse(CROSS_SLOT)).collect();
+        }
+        if requests.iter().any(Result::is_err) {
+            return requests.into_iter().map(|request| request.and_then(|_| refuse(DISCARDED))).collect();
+        }
+        let run = |table: &mut Table| requests.iter().flatten().map(|request| request.run(table)).collect();
+        match tag {
+            Some(tag) => run(&mut self.table(tag)),
+            None => run(&mut self.apart()),
+        }
+    }
+
+    /// The locked table of a tag.
+    fn table(&self, tag: &[u8]) -> MutexGuard<'_, Table> {
+        let hash = self.hasher.hash_one(tag);
+        self.turn(self.stripe(usize::try_from(hash % STRIPES as u64).unwrap_or(0)))
+    }
+
+    /// A table of its own for what has no key.
+    fn apart(&self) -> Table {
+        let mut table = Table::default();
+        table.begin_turn(self.clock.micros());
+        table
+    }
+
+    /// Locks a table, and only then looks at the clock, so that no turn is earlier than the one before.
+    fn turn<'a>(&self, stripe: &'a Mutex<Table>) -> MutexGuard<'a, Table> {
+        let mut table = stripe.lock();
+        table.begin_turn(self.clock.micros());
+        table
+    }
+
+    fn stripe(&self, at: usize) -> &Mutex<Table> {
+        at.checked_sub(1).and_then(|at| self.others.get(at)).unwrap_or(&self.first)
+    }
+}
+
+impl RedisTransport for Memory {
+    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
+        // Nothing here waits, so the future is ready at its first poll and holds no lock across one.
+        Box::pin(async move { Ok(self.run(batch)) })
+    }
+}

@@ -1,0 +1,34 @@
+//! HGET, HMGET and HSET.
+
+use super::refusal::{Answer, wrong_arity};
+use super::table::Table;
+use crate::db::reply::Reply;
+use bytes::Bytes;
+
+pub(super) fn hget(table: &mut Table, args: &[Bytes]) -> Answer {
+    let [_, key, field] = args else { return Err(wrong_arity("hget")) };
+    let value = table.hash(key)?.and_then(|hash| hash.get(field));
+    Ok(value.map_or(Reply::Nil, |value| Reply::Bulk(value.clone())))
+}
+
+pub(super) fn hmget(table: &mut Table, args: &[Bytes]) -> Answer {
+    let [_, key, fields @ ..] = args else { return Err(wrong_arity("hmget")) };
+    let hash = table.hash(key)?;
+    let value = |field| hash.as_ref().and_then(|hash| hash.get(field));
+    let values = fields.iter().map(|field| value(field).map_or(Reply::Nil, |value| Reply::Bulk(value.clone())));
+    Ok(Reply::Array(values.collect()))
+}
+
+pub(super) fn hset(table: &mut Table, args: &[Bytes]) -> Answer {
+    let [_, key, pairs @ ..] = args else { return Err(wrong_arity("hset")) };
+    if pairs.len() % 2 != 0 {
+        return Err(wrong_arity("hset"));
+    }
+    let hash = table.hash_or_new(key)?;
+    let mut added = 0;
+    for pair in pairs.chunks_exact(2) {
+        let [field, value] = pair else { continue };
+        added += i64::from(hash.insert(field.clone(), value.clone()).is_none());
+    }
+    Ok(Reply::Int(added))
+}

@@ -1,0 +1,167 @@
+//! How a server knows that what it remembers is still true, without asking for each thing.
+//!
+//! Every admin change counts up `changes` in the step that makes it. A server looks at that number while
+//! it is being used (an idle one asks nothing: some backends bill by the command) and gives each run of
+//! equal values an *epoch*. What is remembered carries the epoch that was read before it was loaded and
+//! counts only while that epoch lasts: nothing has to be cleared, and nothing that was loaded before a
+//! change can slip in behind it.
+//!
+//! Why that is enough: the number only grows. A look at it that saw the value with which the epoch began
+//! proves that no change happened between that beginning, hence the loading, and the start of the look.
+//! A request may rely on a look that started less than [`VALID`] before the request did, so whatever was
+//! changed a second before a request is in force for it, however slow the looks are.
+
+use super::keys::CHANGES;
+use crate::base::clock::Clock;
+use crate::db::{Command, Error, Key, SystemDb};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// From this age of the last look on, a request causes another one and does not wait for it.
+const LOOK_AFTER: Duration = Duration::from_millis(400);
+/// From this age on, a request waits for the next look.
+const WAIT_AFTER: Duration = Duration::from_millis(900);
+/// At this age a look is worth nothing; what cannot be proved then is refused.
+const VALID: Duration = Duration::from_secs(1);
+
+/// No look yet.
+const NEVER: u64 = u64::MAX;
+
+/// A run of time in which the count of changes had one value, as this server saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Epoch(u64);
+
+/// The server's view of `changes`.
+pub(super) struct Freshness {
+    db: SystemDb,
+    changes: Key,
+    clock: Arc<dyn Clock>,
+    /// When the last good look was started, in the clock's microseconds.
+    looked: AtomicU64,
+    epoch: AtomicU64,
+    seen: Mutex<Option<u64>>,
+    /// Held by whoever is looking, so that one look serves all who wait for it.
+    looking: Arc<tokio::sync::Mutex<()>>,
+    last: Mutex<Outcome>,
+}
+
+/// How the last look ended.
+#[derive(Default)]
+struct Outcome {
+    looks: u64,
+    failure: Option<Error>,
+}
+
+impl Freshness {
+    pub(super) fn new(db: SystemDb, clock: Arc<dyn Clock>) -> Arc<Self> {
+        Arc::new(Freshness {
+            changes: db.key(&CHANGES, &[]),
+            db,
+            clock,
+            looked: AtomicU64::new(NEVER),
+            epoch: AtomicU64::new(0),
+            seen: Mutex::new(None),
+            looking: Arc::default(),
+            last: Mutex::default(),
+        })
+    }
+
+    /// The epoch that holds for a request that starts now. Costs no round trip while the last look is
+    /// young; an error when the backend could not be asked and the last look is too old.
+    pub(super) async fn epoch(self: &Arc<Self>) -> Result<Epoch, Error> {
+        let asked = self.clock.micros();
+        match self.age(asked) {
+            Some(age) if age < LOOK_AFTER => {}
+            Some(age) if age < WAIT_AFTER => self.look_in_background(asked),
+            _ => self.wait_for_look(asked).await?,
+        }
+        Ok(Epoch(self.epoch.load(Ordering::Acquire)))
+    }
+
+    /// Takes note of a value of `changes`: one that a look saw, or one that a change of our own made.
+    pub(super) fn observe(&self, changes: u64) {
+        let mut seen = self.seen.lock();
+        if *seen != Some(changes) {
+            *seen = Some(changes);
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// How long before `asked` the last good look was started; nothing when there was none. A look that
+    /// was started after `asked` could not be younger.
+    fn age(&self, asked: u64) -> Option<Duration> {
+        match self.looked.load(Ordering::Acquire) {
+            NEVER => None,
+            looked => Some(Duration::from_micros(asked.saturating_sub(looked))),
+        }
+    }
+
+    fn is_younger(&self, than: Duration, asked: u64) -> bool {
+        self.age(asked).is_some_and(|age| age < than)
+    }
+
+    fn look_in_background(self: &Arc<Self>, asked: u64) {
+        let Ok(turn) = Arc::clone(&self.looking).try_lock_owned() else { return };
+        if self.is_younger(LOOK_AFTER, asked) {
+            return;
+        }
+        let this = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Err(error) = this.look().await {
+                // Whoever comes when the last look is too old waits for the next and is told.
+                tracing::debug!(%error, "a look for changes of tenants failed");
+            }
+            drop(turn);
+        });
+    }
+
+    /// Waits for the look that is under way, or looks. A look that fails, fails all who waited for it, or
+    /// each would try again in turn. When a waiter's request is dropped the next one takes its place.
+    async fn wait_for_look(&self, asked: u64) -> Result<(), Error> {
+        let looks = self.last.lock().looks;
+        let turn = self.looking.lock().await;
+        if self.is_younger(WAIT_AFTER, asked) {
+            return Ok(());
+        }
+        let failure = {
+            let last = self.last.lock();
+            if last.looks == looks { None } else { last.failure.clone() }
+        };
+        let outcome = match failure {
+            Some(error) => Err(error),
+            None => self.look().await,
+        };
+        drop(turn);
+        if self.is_younger(VALID, asked) { Ok(()) } else { outcome }
+    }
+
+    /// Only for whoever holds `looking`.
+    async fn look(&self) -> Result<(), Error> {
+        let started = self.clock.micros();
+        let outcome = self.count().await;
+        let mut last = self.last.lock();
+        last.looks += 1;
+        match outcome {
+            Ok(changes) => {
+                // The epoch first: whoever sees the new time of the look must see its epoch too.
+                self.observe(changes);
+                self.looked.store(started, Ordering::Release);
+                last.failure = None;
+                Ok(())
+            }
+            Err(error) => {
+                last.failure = Some(error.clone());
+                Err(error)
+            }
+        }
+    }
+
+    async fn count(&self) -> Result<u64, Error> {
+        let value = self.db.run(Command::get(&self.changes)).await?.optional_bytes()?;
+        let Some(value) = value else { return Ok(0) };
+        let number = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
+        number.ok_or(Error::unexpected("a count of changes"))
+    }
+}

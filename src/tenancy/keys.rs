@@ -1,0 +1,61 @@
+//! The key families of tenancy. All belong to the server and lie in one partition, so that each admin
+//! change and its count are one script.
+
+use crate::db::Family;
+
+pub(super) const TENANT: Family = Family {
+    name: "tenant",
+    parts: "tenant",
+    kind: "string",
+    routed_by: "nothing",
+    lives: "until the tenant is deleted",
+    holds: "the tenant: name, status, limits, settings, version, times (JSON)",
+};
+
+pub(super) const TENANTS: Family = Family {
+    name: "tenants",
+    parts: "",
+    kind: "zset",
+    routed_by: "nothing",
+    lives: "always",
+    holds: "the ids of all tenants, every score 0",
+};
+
+pub(super) const API_KEY: Family = Family {
+    name: "api-key",
+    parts: "key id",
+    kind: "string",
+    routed_by: "nothing",
+    lives: "until the key is revoked",
+    holds: "the API key: tenant, name, scopes, SHA-256 of its secret, times (JSON)",
+};
+
+pub(super) const TENANT_KEYS: Family = Family {
+    name: "tenant-keys",
+    parts: "tenant",
+    kind: "zset",
+    routed_by: "nothing",
+    lives: "until the tenant is deleted",
+    holds: "the ids of the tenant's API keys, every score 0",
+};
+
+pub(super) const API_KEY_USED: Family = Family {
+    name: "api-key-used",
+    parts: "key id",
+    kind: "string",
+    routed_by: "nothing",
+    lives: "until the key is revoked",
+    holds: "the hour in which the API key was used last (RFC 3339)",
+};
+
+pub(super) const CHANGES: Family = Family {
+    name: "changes",
+    parts: "",
+    kind: "string",
+    routed_by: "nothing",
+    lives: "always",
+    holds: "counts the changes of tenants and API keys; every server watches it",
+};
+
+/// Every family of tenancy, for `docs/keys.md`.
+pub const FAMILIES: &[&Family] = &[&TENANT, &TENANTS, &API_KEY, &TENANT_KEYS, &API_KEY_USED, &CHANGES];

@@ -1,0 +1,92 @@
+//! What an admin does to tenants.
+
+use super::keys::{CHANGES, TENANT, TENANTS};
+use super::registry::{ATTEMPTS, Registry};
+use super::scripts::{CREATE_TENANT, UPDATE_TENANT};
+use super::stored;
+use super::tenant::{NewTenant, Tenant, TenantChange};
+use crate::base::text::TenantId;
+use crate::db::{Command, Error};
+
+/// What came of making a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantCreation {
+    /// Made.
+    Created(Tenant),
+    /// The id is taken.
+    Exists,
+}
+
+/// What came of changing a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TenantUpdate {
+    /// Changed: the tenant as it is now.
+    Updated(Tenant),
+    /// There is no such tenant.
+    NotFound,
+    /// It is not at the version that was expected.
+    VersionMismatch,
+    /// Others kept changing it; nothing was written.
+    Contended,
+}
+
+impl Registry {
+    /// Makes a tenant.
+    pub async fn create_tenant(&self, new: NewTenant) -> Result<TenantCreation, Error> {
+        let tenant = new.into_tenant(self.db.now());
+        let keys =
+            [self.db.key(&TENANT, &[tenant.id.as_str()]), self.db.key(&TENANTS, &[]), self.db.key(&CHANGES, &[])];
+        let script = Command::script(&CREATE_TENANT, &keys.each_ref())
+            .arg(tenant.id.as_str().to_owned())
+            .arg(stored::write(&tenant)?);
+        Ok(if self.change(script).await? { TenantCreation::Created(tenant) } else { TenantCreation::Exists })
+    }
+
+    /// A tenant as it is in the backend now.
+    pub async fn load_tenant(&self, id: &TenantId) -> Result<Option<Tenant>, Error> {
+        Ok(self.read_tenant(id).await?.map(|(_, tenant)| tenant))
+    }
+
+    /// At most `limit` tenants, by id, from after the id `after`.
+    pub async fn list_tenants(&self, after: Option<&str>, limit: usize) -> Result<Vec<Tenant>, Error> {
+        let index = self.db.key(&TENANTS, &[]);
+        let ids = self.db.run(Command::zrange_after(&index, after, limit)).await?.array()?;
+        let mut reads = Vec::with_capacity(ids.len());
+        for id in ids {
+            reads.push(Command::get(&self.db.key(&TENANT, &[&id.text()?])));
+        }
+        let mut tenants = Vec::with_capacity(reads.len());
+        for record in self.db.pipeline(reads).await? {
+            // One that was deleted between the two steps is no longer there.
+            if let Some(record) = record.optional_bytes()? {
+                tenants.push(stored::read(&record, "a tenant")?);
+            }
+        }
+        Ok(tenants)
+    }
+
+    /// Changes a tenant, if it is at `expected` where that is given. Two who change different members at
+    /// one time both succeed.
+    pub async fn update_tenant(
+        &self,
+        id: &TenantId,
+        expected: Option<u64>,
+        change: TenantChange,
+    ) -> Result<TenantUpdate, Error> {
+        let keys = [self.db.key(&TENANT, &[id.as_str()]), self.db.key(&CHANGES, &[])];
+        for _ in 0..ATTEMPTS {
+            let Some((record, mut tenant)) = self.read_tenant(id).await? else { return Ok(TenantUpdate::NotFound) };
+            if expected.is_some_and(|version| version != tenant.version) {
+                return Ok(TenantUpdate::VersionMismatch);
+            }
+            change.clone().apply(&mut tenant);
+            tenant.version += 1;
+            tenant.updated_at = self.db.now();
+            let script = Command::script(&UPDATE_TENANT, &keys.each_ref()).arg(record).arg(stored::write(&tenant)?);
+            if self.change(script).await? {
+                return Ok(TenantUpdate::Updated(tenant));
+            }
+        }
+        Ok(TenantUpdate::Contended)
+    }
+}

@@ -1,0 +1,158 @@
+//! Tells whose key it is. A hot request is answered from memory; [`freshness`](super::freshness) says for
+//! how long, and the backend is asked for what is not remembered.
+
+use super::api_key::{ApiKey, KeyId, PresentedKey};
+use super::cache::Remembered;
+use super::freshness::{Epoch, Freshness};
+use super::keys::{API_KEY, TENANT};
+use super::last_used::LastUsed;
+use super::stored;
+use super::tenant::Tenant;
+use crate::base::clock::Clock;
+use crate::base::text::TenantId;
+use crate::db::{Command, Error, SystemDb};
+use bytes::Bytes;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// How often a change is tried when others change the same thing meanwhile.
+pub(super) const ATTEMPTS: usize = 16;
+
+/// How much the registry may remember and ask at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct RegistrySettings {
+    /// Keys, and as many tenants.
+    pub keys: usize,
+    /// Ids of keys that do not exist.
+    pub unknown_keys: usize,
+    /// Loads from the backend at one time; more wait.
+    pub loads: usize,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> Self {
+        RegistrySettings { keys: 10_000, unknown_keys: 10_000, loads: 64 }
+    }
+}
+
+/// Whose request it is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The tenant. It may be suspended: the caller decides what that means.
+    pub tenant: Arc<Tenant>,
+    /// The key.
+    pub key: Arc<ApiKey>,
+}
+
+/// What is to be thought of a presented key.
+#[derive(Debug, Clone)]
+pub enum Verification {
+    /// Malformed, nobody's, with a wrong secret, revoked or expired; which of them is not told.
+    Unknown,
+    /// This tenant's.
+    Known(Identity),
+}
+
+/// Tenants and their keys. Cheap to clone; all clones share one memory.
+#[derive(Clone)]
+pub struct Registry {
+    pub(super) db: SystemDb,
+    pub(super) freshness: Arc<Freshness>,
+    pub(super) remembered: Arc<Remembered>,
+    last_used: Arc<LastUsed>,
+    loads: Arc<Semaphore>,
+}
+
+impl Registry {
+    /// A registry over the server's own data. `steady` tells how old a look at the backend is and must
+    /// not be set back: [`super::SteadyClock`].
+    pub fn new(db: SystemDb, steady: Arc<dyn Clock>, settings: RegistrySettings) -> Self {
+        Registry {
+            freshness: Freshness::new(db.clone(), steady),
+            remembered: Arc::new(Remembered::new(settings.keys, settings.unknown_keys)),
+            last_used: Arc::new(LastUsed::new(db.clone(), settings.keys)),
+            loads: Arc::new(Semaphore::new(settings.loads)),
+            db,
+        }
+    }
+
+    /// Tells whose key was presented. A change by an admin is in force on every server for requests that
+    /// start a second later. An error means that the backend could not be asked: refuse with 503.
+    pub async fn verify(&self, presented: &str) -> Result<Verification, Error> {
+        let Some(presented) = PresentedKey::parse(presented) else { return Ok(Verification::Unknown) };
+        let epoch = self.freshness.epoch().await?;
+        let known = match self.remembered.key(presented.id(), epoch) {
+            Some(known) => known,
+            None => self.load_identity(presented.id(), epoch).await?,
+        };
+        let now = self.db.now();
+        match known {
+            Some(identity) if identity.key.is(&presented) && !identity.key.is_expired(now) => {
+                self.last_used.stamp(identity.key.id, now);
+                Ok(Verification::Known(identity))
+            }
+            _ => Ok(Verification::Unknown),
+        }
+    }
+
+    /// A tenant, remembered as keys are; for an admin who acts for it.
+    pub async fn tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, Error> {
+        let epoch = self.freshness.epoch().await?;
+        self.tenant_in(id, epoch).await
+    }
+
+    async fn tenant_in(&self, id: &TenantId, epoch: Epoch) -> Result<Option<Arc<Tenant>>, Error> {
+        if let Some(tenant) = self.remembered.tenant(id, epoch) {
+            return Ok(Some(tenant));
+        }
+        let Some((_, tenant)) = self.read_tenant(id).await? else { return Ok(None) };
+        let tenant = Arc::new(tenant);
+        self.remembered.keep_tenant(epoch, Arc::clone(&tenant));
+        Ok(Some(tenant))
+    }
+
+    /// Asks the backend, for a bounded number of callers at one time: keys that nobody has can be made up
+    /// without end, and each new one must be asked for.
+    async fn load_identity(&self, id: KeyId, epoch: Epoch) -> Result<Option<Identity>, Error> {
+        // The semaphore is never closed, and a load without a permit would only be one too many.
+        let permit = self.loads.acquire().await.ok();
+        let identity = match self.read_key(id).await? {
+            None => None,
+            Some((_, key)) => {
+                let tenant = self.tenant_in(&key.tenant, epoch).await?;
+                tenant.map(|tenant| Identity { tenant, key: Arc::new(key) })
+            }
+        };
+        drop(permit);
+        self.remembered.keep_key(id, epoch, identity.clone());
+        Ok(identity)
+    }
+
+    /// A tenant as it is stored, with the text of its record.
+    pub(super) async fn read_tenant(&self, id: &TenantId) -> Result<Option<(Bytes, Tenant)>, Error> {
+        let key = self.db.key(&TENANT, &[id.as_str()]);
+        let Some(record) = self.db.run(Command::get(&key)).await?.optional_bytes()? else { return Ok(None) };
+        let tenant = stored::read(&record, "a tenant")?;
+        Ok(Some((record, tenant)))
+    }
+
+    /// A key as it is stored, with the text of its record.
+    pub(super) async fn read_key(&self, id: KeyId) -> Result<Option<(Bytes, ApiKey)>, Error> {
+        let key = self.db.key(&API_KEY, &[id.as_str()]);
+        let Some(record) = self.db.run(Command::get(&key)).await?.optional_bytes()? else { return Ok(None) };
+        let key = ApiKey::read(&record)?;
+        Ok(Some((record, key)))
+    }
+
+    /// Runs a script that changes something and counts the change: whether it did. This server's own
+    /// memory ends with it at once.
+    pub(super) async fn change(&self, script: Command) -> Result<bool, Error> {
+        match self.db.run(script).await?.count()? {
+            0 => Ok(false),
+            changes => {
+                self.freshness.observe(changes);
+                Ok(true)
+            }
+        }
+    }
+}
