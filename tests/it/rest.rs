@@ -3,9 +3,11 @@
 use crate::harness::rest_double::{Fault, RestDouble};
 use agentapi::base::secret::Secret;
 use agentapi::db::transport::RedisTransport;
+use agentapi::db::transport::layers::pipelining::{IN_FLIGHT, Pipelining};
 use agentapi::db::transport::rest::{KeyLocking, MAX_REPLY_BYTES, Rest, RestError, RestSettings, RestUrl};
 use agentapi::db::{Batch, Command, Delivery, Effect, Error, ErrorKind, Refusal, Reply, Script};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Stands in every token, key and value of these tests, and in no error.
@@ -71,7 +73,7 @@ fn settings(url: &str, token: &str) -> RestSettings {
 fn pair() -> Pair {
     let redis = Redis::start();
     let double = RestDouble::start(redis.port, CANARY);
-    let rest = Rest::new(&settings(&double.url(), CANARY)).unwrap();
+    let rest = Rest::new(&settings(&double.url(), double.token())).unwrap();
     Pair { double, rest, _redis: redis }
 }
 
@@ -294,6 +296,38 @@ async fn on_upstash_scripts_promise_to_touch_their_keys_alone() {
     }
     let said: Vec<_> = double.seen().iter().map(|seen| seen.commands.join(" ")).collect();
     assert_eq!(said, ["EVALSHA", "EVAL", "EVALSHA"], "the promise changes the digest");
+}
+
+/// As the server's workers are: a runtime with one thread each, one client for all on the main thread's, and
+/// the workers do not end together.
+#[test]
+fn sixty_four_callers_on_several_runtimes_share_requests_and_get_their_own_answers() {
+    const ROUNDS: usize = 50;
+    let Pair { rest, double, _redis } = pair();
+    let home = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let layer = home.block_on(async { Arc::new(Pipelining::new(Arc::new(rest), IN_FLIGHT)) });
+    let worker = |worker: usize| {
+        let layer = Arc::clone(&layer);
+        let callers = (0..32).map(move |caller| {
+            let layer = Arc::clone(&layer);
+            async move {
+                for round in 0..ROUNDS * (worker + 1) {
+                    let text = format!("{worker}:{caller}:{round}");
+                    let batch = Batch::pipeline(vec![echo(&text), words("GET absent")]);
+                    assert!(layer.execute(&batch).await.unwrap() == [Reply::Bulk(text.into()), Reply::Nil]);
+                }
+            }
+        });
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(futures_util::future::join_all(callers));
+        })
+    };
+    for worker in [worker(0), worker(1)] {
+        worker.join().unwrap();
+    }
+    let per_operation = double.requests() as f64 / (32 * 3 * ROUNDS) as f64;
+    assert!(per_operation <= 0.1, "{per_operation}");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ impl Fault {
             }
             Fault::Drip(pause) => {
                 let pause = *pause;
-                let drops = stream::unfold(body.to_vec().into_iter(), move |mut rest| async move {
+                let drops = stream::unfold(Bytes::copy_from_slice(body).into_iter(), move |mut rest| async move {
                     tokio::time::sleep(pause).await;
                     let byte = rest.next()?;
                     Some((Ok::<_, actix_web::Error>(Bytes::from(vec![byte])), rest))
