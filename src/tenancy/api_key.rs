@@ -265,9 +265,10 @@ mod tests {
     fn any_single_wrong_character_is_noticed_without_asking_anybody() {
         let (_, secret) = issue();
         for place in 0..69 {
-            let mut bytes = secret.expose().as_bytes().to_vec();
-            for wrong in *b"0A~" {
-                bytes[place] = if bytes[place] == wrong { b'1' } else { wrong };
+            let whole = secret.expose().as_bytes();
+            for wrong in b"0Az~_".iter().filter(|wrong| **wrong != whole[place]) {
+                let mut bytes = whole.to_vec();
+                bytes[place] = *wrong;
                 assert!(PresentedKey::parse(std::str::from_utf8(&bytes).unwrap()).is_none(), "{place}");
             }
         }

@@ -158,6 +158,12 @@ impl Freshness {
         }
     }
 
+    /// What whoever looks holds.
+    #[cfg(test)]
+    pub(super) fn looking(&self) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.looking)
+    }
+
     async fn count(&self) -> Result<u64, Error> {
         let value = self.db.run(Command::get(&self.changes)).await?.optional_bytes()?;
         let Some(value) = value else { return Ok(0) };

@@ -1,0 +1,270 @@
+//! How long what is remembered counts.
+
+use super::*;
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_here_at_once_and_on_a_busy_server_elsewhere_within_a_second() {
+    let world = World::new();
+    let (here, there) = (world.server(), world.server());
+    let (key, secret) = acme(&here).await;
+    for started in [0, 100, 399, 400, 899, 900, 999] {
+        // Revoked at different ages of the other server's last look.
+        let (key, secret) = if started == 0 {
+            (key.clone(), secret.clone())
+        } else {
+            here.create_key(&id("acme"), plain_key()).await.unwrap().unwrap()
+        };
+        world.pass(5_000);
+        assert!(knows(&there, &secret).await);
+        world.pass(started);
+        assert!(here.revoke_key(&id("acme"), key.id).await.unwrap());
+        assert!(!knows(&here, &secret).await, "here at once");
+        let mut last_accepted = 0;
+        for millis in 0..3_000 {
+            if knows(&there, &secret).await {
+                last_accepted = millis;
+            }
+            settle().await;
+            world.pass(1);
+        }
+        assert!(last_accepted < 1_000, "accepted {last_accepted} ms after, revoked {started} ms after a look");
+    }
+}
+
+#[tokio::test]
+async fn a_revoked_key_is_refused_on_an_idle_server_by_its_first_request_after_a_second() {
+    let world = World::new();
+    let (here, there) = (world.server(), world.server());
+    let (key, secret) = acme(&here).await;
+    assert!(knows(&there, &secret).await);
+    here.revoke_key(&id("acme"), key.id).await.unwrap();
+    world.pass(1_000);
+    assert!(!knows(&there, &secret).await);
+}
+
+#[tokio::test]
+async fn an_idle_server_asks_nothing() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    assert!(knows(&registry, &secret).await);
+    settle().await;
+    world.wire.said();
+    world.pass(3_600_000);
+    settle().await;
+    assert_eq!(world.wire.said(), [""; 0]);
+}
+
+#[tokio::test]
+async fn while_a_server_is_busy_looks_happen_behind_its_requests_and_one_at_a_time() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    assert!(knows(&registry, &secret).await);
+    settle().await;
+    world.wire.said();
+    world.pass(400);
+    let hold = world.wire.hold("changes");
+    for _ in 0..100 {
+        assert!(knows(&registry, &secret).await, "no request waits");
+    }
+    hold.arrived().await;
+    for _ in 0..100 {
+        assert!(knows(&registry, &secret).await);
+        settle().await;
+    }
+    assert_eq!(world.wire.said().len(), 1, "one look");
+    hold.release();
+    settle().await;
+    world.pass(399);
+    assert!(knows(&registry, &secret).await);
+    settle().await;
+    assert_eq!(world.wire.said(), [""; 0], "it counts from its start");
+}
+
+#[tokio::test]
+async fn all_who_must_wait_share_one_look() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    assert!(knows(&registry, &secret).await);
+    settle().await;
+    world.wire.said();
+    world.pass(900);
+    let hold = world.wire.hold("changes");
+    let requests: Vec<_> = (0..100)
+        .map(|_| {
+            let (registry, secret) = (registry.clone(), secret.clone());
+            tokio::spawn(async move { knows(&registry, &secret).await })
+        })
+        .collect();
+    hold.arrived().await;
+    settle().await;
+    hold.release();
+    for request in requests {
+        assert!(request.await.unwrap());
+    }
+    assert_eq!(world.wire.said().len(), 1);
+}
+
+#[tokio::test]
+async fn the_look_of_a_request_that_goes_away_is_taken_over() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    world.pass(2_000);
+    let hold = world.wire.hold("changes");
+    let spawn = || {
+        let (registry, secret) = (registry.clone(), secret.clone());
+        tokio::spawn(async move { knows(&registry, &secret).await })
+    };
+    let (first, second) = (spawn(), spawn());
+    hold.arrived().await;
+    settle().await;
+    first.abort();
+    assert!(second.await.unwrap(), "though the first look never ended");
+}
+
+#[tokio::test]
+async fn a_look_that_takes_longer_than_a_second_still_serves_those_who_waited_for_it() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    world.pass(2_000);
+    let hold = world.wire.hold("changes");
+    let request = {
+        let (registry, secret) = (registry.clone(), secret.clone());
+        tokio::spawn(async move { knows(&registry, &secret).await })
+    };
+    hold.arrived().await;
+    world.pass(3_000);
+    world.wire.said();
+    hold.release();
+    assert!(request.await.unwrap());
+    let looks = world.wire.said().iter().filter(|line| line.contains("changes")).count();
+    assert_eq!(looks, 0, "it was not asked again");
+    assert!(knows(&registry, &secret).await);
+    assert_eq!(world.wire.said().len(), 1, "who comes later needs a younger look");
+}
+
+#[tokio::test]
+async fn when_the_backend_is_down_requests_are_refused_after_a_second_and_served_when_it_is_back() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    assert!(knows(&registry, &secret).await);
+    settle().await;
+    *world.wire.cut.lock() = true;
+    for _ in 0..999 {
+        world.pass(1);
+        assert!(knows(&registry, &secret).await);
+        settle().await;
+    }
+    world.pass(1);
+    assert_eq!(registry.verify(secret.expose()).await.unwrap_err(), DOWN);
+    assert_eq!(registry.verify(made_up_key().expose()).await.unwrap_err(), DOWN);
+    assert_eq!(registry.tenant(&id("acme")).await.unwrap_err(), DOWN);
+    assert!(matches!(registry.verify("agk_malformed").await, Ok(Verification::Unknown)));
+    *world.wire.cut.lock() = false;
+    assert!(knows(&registry, &secret).await);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_fails_all_who_waited_for_it() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    assert!(knows(&registry, &secret).await);
+    settle().await;
+    world.pass(2_000);
+    *world.wire.cut.lock() = true;
+    world.wire.said();
+    // Their first poll brings all of them to the same lock before the first one looks.
+    let lock = registry.freshness.looking().lock_owned().await;
+    let requests: Vec<_> = (0..100)
+        .map(|_| {
+            let (registry, secret) = (registry.clone(), secret.clone());
+            tokio::spawn(async move { registry.verify(secret.expose()).await.map(drop) })
+        })
+        .collect();
+    settle().await;
+    drop(lock);
+    for request in requests {
+        assert_eq!(request.await.unwrap(), Err(DOWN));
+    }
+    assert_eq!(world.wire.said().len(), 1, "a hundred would have waited a hundred timeouts in a row");
+}
+
+#[tokio::test]
+async fn what_was_loaded_before_a_change_cannot_slip_in_behind_it() {
+    let world = World::new();
+    let (here, there) = (world.server(), world.server());
+    let (key, secret) = acme(&here).await;
+    assert!(!knows(&there, &made_up_key()).await, "it has looked");
+    let hold = world.wire.hold("api-key:");
+    let slow = {
+        let (there, secret) = (there.clone(), secret.clone());
+        tokio::spawn(async move { knows(&there, &secret).await })
+    };
+    hold.arrived().await;
+    here.revoke_key(&id("acme"), key.id).await.unwrap();
+    world.pass(1_000);
+    assert!(!knows(&there, &made_up_key()).await, "it has looked again, and knows of the change");
+    hold.release();
+    assert!(slow.await.unwrap(), "this one had begun before the key was revoked");
+    assert!(!knows(&there, &secret).await, "but what it read is not believed any more");
+}
+
+#[tokio::test]
+async fn what_was_loaded_before_a_change_of_its_own_cannot_slip_in_behind_it_either() {
+    let world = World::new();
+    let registry = world.server();
+    let (key, secret) = acme(&registry).await;
+    let hold = world.wire.hold("api-key:");
+    let slow = {
+        let (registry, secret) = (registry.clone(), secret.clone());
+        tokio::spawn(async move { knows(&registry, &secret).await })
+    };
+    hold.arrived().await;
+    registry.revoke_key(&id("acme"), key.id).await.unwrap();
+    hold.release();
+    assert!(slow.await.unwrap());
+    assert!(!knows(&registry, &secret).await);
+}
+
+#[tokio::test]
+async fn a_look_that_started_before_a_change_does_not_vouch_for_a_second_after_it() {
+    let world = World::new();
+    let (here, there) = (world.server(), world.server());
+    let (key, secret) = acme(&here).await;
+    assert!(knows(&there, &secret).await);
+    world.pass(400);
+    let hold = world.wire.hold("changes");
+    assert!(knows(&there, &secret).await, "starts a look");
+    hold.arrived().await;
+    world.pass(200);
+    here.revoke_key(&id("acme"), key.id).await.unwrap();
+    hold.release();
+    settle().await;
+    world.pass(1_000);
+    assert!(!knows(&there, &secret).await);
+}
+
+#[tokio::test]
+async fn a_count_that_was_lost_with_the_backends_data_is_a_change_too() {
+    let world = World::new();
+    let registry = world.server();
+    let (_, secret) = acme(&registry).await;
+    assert!(knows(&registry, &secret).await);
+    let emptied = Registry::new(
+        World::new().database(&world.clock).system(),
+        Arc::new(world.clock.clone()),
+        RegistrySettings::default(),
+    );
+    assert!(!knows(&emptied, &secret).await);
+    registry.freshness.observe(0);
+    settle().await;
+    world.wire.said();
+    assert!(knows(&registry, &secret).await);
+    assert_eq!(world.wire.said().len(), 2, "key and tenant are asked for again");
+}
