@@ -4,6 +4,7 @@ pub mod layers;
 pub mod memory;
 pub mod native;
 pub mod rest;
+pub mod stack;
 
 use super::command::Batch;
 use super::error::Error;
@@ -22,4 +23,11 @@ pub type Execution<'a> = Pin<Box<dyn Future<Output = Result<Vec<Reply>, Error>> 
 pub trait RedisTransport: Send + Sync + 'static {
     /// Runs the batch.
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a>;
+}
+
+/// A shared transport is one.
+impl<T: RedisTransport + ?Sized> RedisTransport for std::sync::Arc<T> {
+    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
+        (**self).execute(batch)
+    }
 }

@@ -90,7 +90,9 @@ mod tests {
 
     /// Answers from a list, and counts.
     #[derive(Clone, Default)]
-    struct Scripted(Arc<Mutex<(VecDeque<Result<Vec<Reply>, Error>>, u32)>>);
+    struct Scripted(Arc<Mutex<(VecDeque<Answer>, u32)>>);
+
+    type Answer = Result<Vec<Reply>, Error>;
 
     impl RedisTransport for Scripted {
         fn execute<'a>(&'a self, _: &'a Batch) -> Execution<'a> {

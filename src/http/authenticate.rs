@@ -1,0 +1,90 @@
+//! From a request to its [`Principal`], before anything else of it is read.
+
+use super::endpoints::Access;
+use super::gate::Platform;
+use super::principal::{Actor, Principal};
+use super::problem::Problem;
+use crate::base::code::Code;
+use crate::base::id;
+use crate::base::text::TenantId;
+use crate::tenancy::{Status, Tenant, Verification};
+use actix_web::HttpRequest;
+use actix_web::http::header::AUTHORIZATION;
+use std::sync::Arc;
+
+/// Who calls, if they may use an endpoint of this access.
+///
+/// # Errors
+/// 401 for no credential or an unknown one, 403 for a missing scope or a suspended tenant.
+pub(super) async fn authenticate(
+    request: &HttpRequest,
+    access: Access,
+    platform: &Platform,
+) -> Result<Option<Principal>, Problem> {
+    let principal = match access {
+        Access::Public => return Ok(None),
+        Access::Admin => admin_api(request, platform).await?,
+        Access::Tenant(_) => tenant_api(request, platform).await?,
+    };
+    if principal.tenant.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended) {
+        return Err(Problem::new(Code::TenantSuspended, "An operator has suspended this tenant."));
+    }
+    match access {
+        Access::Tenant(scope) if !principal.may(scope) => {
+            Err(Problem::new(Code::InsufficientScope, format!("This needs the scope {scope}.")))
+        }
+        _ => Ok(Some(principal)),
+    }
+}
+
+/// The key that the request presents: a Bearer token (RFC 6750, section 2.1) or `X-API-Key`.
+pub(super) fn credential(request: &HttpRequest) -> Option<&str> {
+    let bearer = || {
+        let text = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
+        let (scheme, key) = text.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    };
+    let header = || request.headers().get("x-api-key")?.to_str().ok();
+    bearer().or_else(header).filter(|key| !key.is_empty())
+}
+
+fn unauthorized() -> Problem {
+    Problem::new(Code::Unauthorized, "Send a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
+}
+
+fn is_admin(presented: &str, platform: &Platform) -> bool {
+    let digest = id::sha256(presented.as_bytes());
+    platform.admin_key_digest().is_some_and(|known| id::same_digest(&digest, known))
+}
+
+async fn admin_api(request: &HttpRequest, platform: &Platform) -> Result<Principal, Problem> {
+    let presented = credential(request).ok_or_else(unauthorized)?;
+    if is_admin(presented, platform) {
+        return Ok(Principal { actor: Actor::Admin, tenant: None });
+    }
+    match platform.registry().verify(presented).await? {
+        Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
+        Verification::Unknown => Err(unauthorized()),
+    }
+}
+
+async fn tenant_api(request: &HttpRequest, platform: &Platform) -> Result<Principal, Problem> {
+    let presented = credential(request).ok_or_else(unauthorized)?;
+    if let Verification::Known(identity) = platform.registry().verify(presented).await? {
+        let actor = Actor::Key { id: identity.key.id, scopes: identity.key.scopes };
+        return Ok(Principal { actor, tenant: Some(identity.tenant) });
+    }
+    if !is_admin(presented, platform) {
+        return Err(unauthorized());
+    }
+    Ok(Principal { actor: Actor::Admin, tenant: Some(named_tenant(request, platform).await?) })
+}
+
+/// The tenant that an admin key acts for.
+async fn named_tenant(request: &HttpRequest, platform: &Platform) -> Result<Arc<Tenant>, Problem> {
+    let missing = || Problem::new(Code::InvalidHeader, "With an admin key, X-Tenant-Id must name a tenant.");
+    let text = request.headers().get("x-tenant-id").and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
+    let tenant = TenantId::parse(text).map_err(|_| missing())?;
+    let tenant = platform.registry().tenant(&tenant).await?;
+    tenant.ok_or_else(|| Problem::new(Code::TenantNotFound, "X-Tenant-Id names no tenant."))
+}

@@ -1,0 +1,225 @@
+//! JSON bodies: bounded in size and time, of the right media type, valid, and nothing in them unknown.
+
+use super::gate;
+use super::problem::{Fault, Problem};
+use crate::base::code::Code;
+use actix_web::dev::Payload;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, BytesMut};
+use actix_web::{FromRequest, HttpRequest};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use serde::de::DeserializeOwned;
+
+/// A JSON request body.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A JSON request body that may be left out.
+#[derive(Debug)]
+pub struct OptionalJson<T>(pub T);
+
+impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = read(&request, payload).await?;
+            check_media_type(&request)?;
+            parse(&body).map(Json)
+        })
+    }
+}
+
+impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = read(&request, payload).await?;
+            if body.is_empty() {
+                return Ok(OptionalJson(T::default()));
+            }
+            check_media_type(&request)?;
+            parse(&body).map(OptionalJson)
+        })
+    }
+}
+
+/// The whole body of a request.
+///
+/// # Errors
+/// 413 above the size limit, 415 when it is encoded, 408 when it stalls for nearly as long as the whole
+/// request may take, 400 when it ends early.
+pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    let walk =
+        gate::walk(request).ok_or_else(|| Problem::new(Code::Internal, "The request could not be completed."))?;
+    let patience = walk.platform.settings().request_timeout * 9 / 10;
+    let limit = walk.platform.settings().max_body_bytes;
+    let late = |_| Err(Problem::new(Code::RequestTimeout, "Send the whole body without pauses."));
+    tokio::time::timeout(patience, collect(request, payload, limit)).await.unwrap_or_else(late)
+}
+
+async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("The limit is {limit} bytes."));
+    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+        return Err(Problem::new(Code::UnsupportedMediaType, "Send the body without a Content-Encoding."));
+    }
+    let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+    while let Some(chunk) = payload.next().await {
+        let chunk =
+            chunk.map_err(|_| Problem::new(Code::InvalidJson, "The body ended early or was not well formed."))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// `application/json`, or a type whose suffix is `+json` (RFC 6839).
+fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
+    let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
+    if is_json { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType, "Send application/json.")) }
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        Err(error) if error.is_data() => Err(invalid::<T>(body, &error)),
+        Err(error) => {
+            let place = format!("Line {}, column {}.", error.line(), error.column());
+            Err(Problem::new(Code::InvalidJson, place))
+        }
+    }
+}
+
+/// Says where and what. serde's own messages quote values, so only what they are about is taken from them.
+fn invalid<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let mut place = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(traced) => pointer(traced.path()),
+        Ok(_) => String::new(),
+    };
+    let message = error.to_string();
+    let quoted = message.split('`').nth(1).unwrap_or_default();
+    let detail = if message.starts_with("unknown field") {
+        extend(&mut place, quoted);
+        "is not a member here".to_owned()
+    } else if message.starts_with("missing field") {
+        extend(&mut place, quoted);
+        "is missing".to_owned()
+    } else if message.starts_with("duplicate field") {
+        extend(&mut place, quoted);
+        "comes twice".to_owned()
+    } else if message.starts_with("unknown variant") {
+        "is not one of the values that are known".to_owned()
+    } else if message.starts_with("invalid type")
+        || message.starts_with("invalid value")
+        || message.starts_with("invalid length")
+    {
+        "is not of the type that is expected".to_owned()
+    } else {
+        // Written by this project's own types, which never quote a value.
+        message.split(" at line ").next().unwrap_or_default().to_owned()
+    };
+    Problem::invalid(Code::ValidationFailed, vec![Fault { pointer: place, detail }])
+}
+
+fn extend(pointer: &mut String, member: &str) {
+    let escaped = member.replace('~', "~0").replace('/', "~1");
+    let last = format!("/{escaped}");
+    if !pointer.ends_with(&last) {
+        pointer.push_str(&last);
+    }
+}
+
+/// A JSON pointer (RFC 6901).
+fn pointer(path: &serde_path_to_error::Path) -> String {
+    use serde_path_to_error::Segment;
+    path.iter().fold(String::new(), |mut pointer, segment| {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => extend(&mut pointer, key),
+            Segment::Enum { variant } => extend(&mut pointer, variant),
+            Segment::Unknown => {}
+        }
+        pointer
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::value::RawValue;
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its reading is tested")]
+    struct Sample {
+        name: crate::base::text::Name,
+        ttl: Option<crate::base::duration::DurationField>,
+        data: Option<Box<RawValue>>,
+        inner: Option<Inner>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code, reason = "only its reading is tested")]
+    struct Inner {
+        list: Vec<u8>,
+    }
+
+    fn refusal(body: &str) -> (Code, String) {
+        let problem = parse::<Sample>(body.as_bytes()).unwrap_err();
+        (problem.code(), serde_json::to_string(&crate::http::problem::tests::faults(&problem)).unwrap())
+    }
+
+    #[test]
+    fn each_fault_is_pointed_at_and_no_value_is_quoted() {
+        for (body, pointer, detail) in [
+            (r#"{"name":"a","nope~/x":1}"#, "/nope~0~1x", "is not a member here"),
+            (r#"{}"#, "/name", "is missing"),
+            (r#"{"name":"a","name":"b"}"#, "/name", "comes twice"),
+            (r#"{"name":7}"#, "/name", "is not of the type that is expected"),
+            (r#"{"name":""}"#, "/name", "must be 1 to 256 bytes of UTF-8 without control characters"),
+            (r#"{"name":"a","ttl":"canary"}"#, "/ttl", "is not a duration"),
+            (r#"{"name":"a","inner":{"list":[1,"canary"]}}"#, "/inner/list/1", "is not of the type that is expected"),
+            (r#"["canary"]"#, "", "is not of the type that is expected"),
+        ] {
+            let (code, faults) = refusal(body);
+            assert_eq!(code, Code::ValidationFailed, "{body}");
+            assert!(faults.contains(&format!("\"pointer\":\"{pointer}\"")), "{body}: {faults}");
+            assert!(faults.contains(detail), "{body}: {faults}");
+            assert!(!faults.contains("canary"), "{faults}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_400_with_its_place() {
+        for body in ["", "{", "{\"name\":}", "{\"name\":\"a\"} x", "nul", "\u{feff}{}"] {
+            assert_eq!(parse::<Sample>(body.as_bytes()).unwrap_err().code(), Code::InvalidJson, "{body}");
+        }
+        assert_eq!(parse::<Sample>(b"{\"name\":\"\xff\"}").unwrap_err().code(), Code::InvalidJson);
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..60)) {
+            prop_assert!(parse::<Sample>(&body).is_err());
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Where a request comes from. `X-Forwarded-For` counts only when the peer is a trusted proxy, and then
+//! only its last address that is not one: everything before it the client could have written itself.
+
+use actix_web::HttpRequest;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, web};
+use ipnet::IpNet;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::{Ready, ready};
+use std::net::IpAddr;
+
+/// The proxies whose word counts.
+#[derive(Debug, Clone, Default)]
+pub struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// Reads a comma-separated list of addresses and CIDR ranges.
+    pub fn parse(text: &str) -> Option<TrustedProxies> {
+        let network = |part: &str| part.parse().ok().or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from));
+        text.split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .map(network)
+            .collect::<Option<_>>()
+            .map(TrustedProxies)
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&address.to_canonical()))
+    }
+
+    fn client(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = IpAddr>) -> IpAddr {
+        if !self.trusts(peer) {
+            return peer;
+        }
+        forwarded.rev().find(|address| !self.trusts(*address)).unwrap_or(peer)
+    }
+}
+
+/// The address of the client, as far as it can be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClientAddress(Option<IpAddr>);
+
+impl fmt::Display for ClientAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(address) => address.fmt(f),
+            None => f.write_str("unknown"),
+        }
+    }
+}
+
+impl FromRequest for ClientAddress {
+    type Error = Infallible;
+    type Future = Ready<Result<Self, Infallible>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let forwarded: Vec<IpAddr> = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|part| part.trim().parse().ok())
+            .collect();
+        let peer = request.peer_addr().map(|address| address.ip());
+        let proxies = request.app_data::<web::Data<TrustedProxies>>();
+        let client = |peer| proxies.map_or(peer, |proxies| proxies.client(peer, forwarded.into_iter()));
+        ready(Ok(ClientAddress(peer.map(client))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_is_believed_and_only_about_its_own_peer() {
+        let proxies = TrustedProxies::parse("10.0.0.0/8, 127.0.0.1").unwrap();
+        let client = |peer: &str, forwarded: &[&str]| proxies.client(ip(peer), forwarded.iter().map(|a| ip(a)));
+        assert_eq!(client("192.0.2.1", &["198.51.100.7"]), ip("192.0.2.1"), "a stranger says who it is");
+        assert_eq!(client("10.0.0.1", &["198.51.100.7"]), ip("198.51.100.7"));
+        assert_eq!(
+            client("10.0.0.1", &["1.2.3.4", "198.51.100.7", "10.0.0.2"]),
+            ip("198.51.100.7"),
+            "1.2.3.4 is a claim"
+        );
+        assert_eq!(client("127.0.0.1", &[]), ip("127.0.0.1"));
+        assert!(TrustedProxies::parse("10.0.0.0/33").is_none());
+        assert!(TrustedProxies::parse("example").is_none());
+    }
+}

@@ -1,0 +1,236 @@
+//! The walk of one request: who, may they, what is asked, the handler, the answer. Everything that holds
+//! for every endpoint stands here once.
+
+use super::authenticate::authenticate;
+use super::endpoints::{Access, Endpoint};
+use super::idempotency;
+use super::ports::IdempotencyRecords;
+use super::principal::Principal;
+use super::problem::Problem;
+use super::query::Query;
+use super::trace::{self, Trace};
+use crate::base::code::Code;
+use crate::base::id;
+use crate::base::secret::Secret;
+use crate::tenancy::Registry;
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
+use futures_util::FutureExt;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Unit;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What the platform is told.
+#[derive(Debug, Clone)]
+pub struct PlatformSettings {
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The longest that one request may take, its body included.
+    pub request_timeout: Duration,
+    /// The admin key; without one there is no admin API.
+    pub admin_key: Option<Secret>,
+}
+
+/// What every request needs, one per worker.
+pub struct Platform {
+    settings: PlatformSettings,
+    admin_key_digest: Option<[u8; 32]>,
+    registry: Arc<Registry>,
+    idempotency: Arc<dyn IdempotencyRecords>,
+    metrics: HttpMetrics,
+}
+
+impl Platform {
+    /// Puts the parts together.
+    pub fn new(
+        settings: PlatformSettings,
+        registry: Arc<Registry>,
+        idempotency: Arc<dyn IdempotencyRecords>,
+        metrics: HttpMetrics,
+    ) -> Self {
+        let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
+        Platform { settings, admin_key_digest, registry, idempotency, metrics }
+    }
+
+    pub(super) fn settings(&self) -> &PlatformSettings {
+        &self.settings
+    }
+
+    pub(super) fn admin_key_digest(&self) -> Option<&[u8; 32]> {
+        self.admin_key_digest.as_ref()
+    }
+
+    pub(super) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    pub(super) fn idempotency(&self) -> &dyn IdempotencyRecords {
+        &*self.idempotency
+    }
+
+    pub(super) fn metrics(&self) -> &HttpMetrics {
+        &self.metrics
+    }
+}
+
+type EndpointLabels = [(&'static str, String); 2];
+type AnswerLabels = [(&'static str, String); 3];
+
+/// The metrics of all endpoints: labelled by method and path pattern, never by a name or a tenant.
+#[derive(Clone)]
+pub struct HttpMetrics {
+    duration: Family<EndpointLabels, Histogram, fn() -> Histogram>,
+    answers: Family<AnswerLabels, Counter>,
+}
+
+/// The handles of one endpoint: a request looks nothing up.
+#[derive(Clone)]
+pub(super) struct EndpointMetrics {
+    duration: Histogram,
+    classes: [Counter; 5],
+}
+
+impl HttpMetrics {
+    /// Registers them.
+    pub fn register(registry: &mut prometheus_client::registry::Registry) -> Self {
+        let registry = registry.sub_registry_with_prefix("agentapi_http");
+        let metrics = HttpMetrics {
+            duration: Family::new_with_constructor(|| {
+                Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0])
+            }),
+            answers: Family::default(),
+        };
+        registry.register_with_unit(
+            "request_duration",
+            "Time from head to answer",
+            Unit::Seconds,
+            metrics.duration.clone(),
+        );
+        registry.register("answers", "Answers by class of status", metrics.answers.clone());
+        metrics
+    }
+
+    pub(super) fn endpoint(&self, endpoint: &Endpoint) -> EndpointMetrics {
+        let (method, path) = (("method", endpoint.method.to_string()), ("path", endpoint.path.clone()));
+        let class = |class: &str| {
+            self.answers.get_or_create_owned(&[method.clone(), path.clone(), ("status", class.to_owned())])
+        };
+        EndpointMetrics {
+            duration: self.duration.get_or_create_owned(&[method.clone(), path.clone()]),
+            classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(class),
+        }
+    }
+}
+
+impl EndpointMetrics {
+    fn observe(&self, status: StatusCode, elapsed: Duration) {
+        self.duration.observe(elapsed.as_secs_f64());
+        if let Some(class) = self.classes.get(usize::from(status.as_u16() / 100).saturating_sub(1)) {
+            class.inc();
+        }
+    }
+}
+
+/// What has been learned of a request so far; extractors read it.
+pub(super) struct Walk {
+    pub(super) platform: Rc<Platform>,
+    pub(super) endpoint: Rc<Endpoint>,
+    pub(super) principal: Option<Principal>,
+}
+
+/// The walk of this request; none outside the gate.
+pub(super) fn walk(request: &HttpRequest) -> Option<Rc<Walk>> {
+    request.extensions().get::<Rc<Walk>>().cloned()
+}
+
+/// Serves one request.
+pub(super) async fn serve(
+    platform: Rc<Platform>,
+    endpoint: Rc<Endpoint>,
+    metrics: EndpointMetrics,
+    request: HttpRequest,
+    payload: Payload,
+) -> HttpResponse {
+    let start = Instant::now();
+    let trace = Trace::of(&request);
+    let access = endpoint.access;
+    let answer = AssertUnwindSafe(answer(&platform, endpoint, &request, payload)).catch_unwind().await;
+    let answer = answer.unwrap_or_else(|_| {
+        tracing::error!(request_id = trace.request_id(), "a handler panicked");
+        Err(Problem::new(Code::Internal, "The request could not be completed."))
+    });
+    let response = finish(answer, &request, &trace, access);
+    let elapsed = start.elapsed();
+    metrics.observe(response.status(), elapsed);
+    log(&request, &response, &trace, elapsed);
+    response
+}
+
+/// Answers a request that no endpoint serves.
+pub(super) async fn refuse(_: Rc<Platform>, request: HttpRequest, problem: Problem) -> HttpResponse {
+    let trace = Trace::of(&request);
+    finish(Err(problem), &request, &trace, Access::Public)
+}
+
+async fn answer(
+    platform: &Rc<Platform>,
+    endpoint: Rc<Endpoint>,
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<HttpResponse, Problem> {
+    let work = async {
+        let principal = authenticate(request, endpoint.access, platform).await?;
+        Query::check(request.query_string(), endpoint.query)?;
+        let walk = Rc::new(Walk { platform: platform.clone(), endpoint: endpoint.clone(), principal });
+        request.extensions_mut().insert(walk.clone());
+        match idempotency::key(request, &endpoint)? {
+            Some(key) => idempotency::once(&walk, key, request, payload).await,
+            None => endpoint.run(request.clone(), payload).await,
+        }
+    };
+    let late = |_| Err(Problem::new(Code::BackendUnavailable, "The request took too long."));
+    tokio::time::timeout(platform.settings.request_timeout, work).await.unwrap_or_else(late)
+}
+
+fn finish(answer: Result<HttpResponse, Problem>, request: &HttpRequest, trace: &Trace, access: Access) -> HttpResponse {
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+    let mut response = answer.unwrap_or_else(|problem| {
+        let problem = if reads { problem.of_a_read() } else { problem };
+        problem.into_response(trace.request_id())
+    });
+    let headers = response.headers_mut();
+    headers.insert(trace::REQUEST_ID, trace.header());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if access != Access::Public {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// One line per request: failures of the server as warnings, everything else for debugging. What was asked
+/// for is named by its pattern: a path holds session ids.
+fn log(request: &HttpRequest, response: &HttpResponse, trace: &Trace, elapsed: Duration) {
+    let status = response.status().as_u16();
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                request_id = trace.request_id(),
+                trace_id = trace.trace_id(),
+                parent_id = trace.parent_id(),
+                method = request.method().as_str(),
+                path = walk(request).as_ref().map(|walk| walk.endpoint.path.as_str()),
+                status,
+                duration_us = elapsed.as_micros() as u64,
+                "request"
+            )
+        };
+    }
+    if status >= 500 { line!(warn) } else { line!(debug) }
+}

@@ -1,0 +1,36 @@
+//! Floor 4: the HTTP platform. It knows how a request is authenticated, read, answered and described,
+//! and knows no store: slices bring their [`Endpoints`] and handlers, and the platform serves them.
+
+mod authenticate;
+mod body;
+mod client_address;
+mod endpoints;
+mod etag;
+mod gate;
+mod health;
+mod idempotency;
+pub mod openapi;
+mod page;
+mod path;
+pub mod ports;
+mod principal;
+mod problem;
+mod query;
+mod reference;
+mod scoped;
+pub mod server;
+mod trace;
+
+pub use body::{Json, OptionalJson};
+pub use client_address::{ClientAddress, TrustedProxies};
+pub use endpoints::{Access, Answer, Endpoint, Endpoints};
+pub use etag::{Preconditions, etag};
+pub use gate::{HttpMetrics, Platform, PlatformSettings};
+pub use health::health;
+pub use page::{CURSOR, LIMIT, Page, PageRequest};
+pub use path::PathArg;
+pub use principal::{Actor, Principal};
+pub use problem::{Fault, Problem};
+pub use query::{Parameter, Query};
+pub use reference::{documentation, markdown};
+pub use scoped::{Opens, Scoped};

@@ -1,0 +1,89 @@
+//! Names in a path, read from its raw bytes.
+//!
+//! The framework decodes a path leniently: two different broken escapes become the same character. A name
+//! decides whose data is touched, so it is decoded here, strictly, from the URI as it came.
+
+use super::gate;
+use super::problem::Problem;
+use crate::base::code::Code;
+use crate::base::text::{Name, NotAName, TenantId};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use std::future::{Ready, ready};
+
+/// What a path segment can be read as.
+pub trait Segment: Sized {
+    /// Reads the decoded text.
+    ///
+    /// # Errors
+    /// When the text is not such a name.
+    fn parse(text: &str) -> Result<Self, NotAName>;
+}
+
+impl Segment for Name {
+    fn parse(text: &str) -> Result<Self, NotAName> {
+        Name::parse(text)
+    }
+}
+
+impl Segment for TenantId {
+    fn parse(text: &str) -> Result<Self, NotAName> {
+        TenantId::parse(text)
+    }
+}
+
+/// The `N`th name of the endpoint's path, counted from zero.
+#[derive(Debug)]
+pub struct PathArg<T, const N: usize = 0>(pub T);
+
+impl<T: Segment + 'static, const N: usize> FromRequest for PathArg<T, N> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let read = || {
+            let position = gate::walk(request)?.endpoint.placeholder(N)?;
+            request.uri().path().split('/').nth(position)
+        };
+        ready(read().and_then(decode).map_or(Err(NotAName::Name), |text| T::parse(&text)).map(PathArg).map_err(
+            |error| {
+                Problem::new(Code::InvalidName, format!("A name in the path {error}, percent-encoded where needed."))
+            },
+        ))
+    }
+}
+
+/// Percent-decodes (RFC 3986, section 2.1); nothing for a broken escape or bytes that are not UTF-8.
+pub(super) fn decode(raw: &str) -> Option<String> {
+    let mut rest = raw;
+    while let Some((_, after)) = rest.split_once('%') {
+        let digits = after.get(..2)?;
+        if !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        rest = after.get(2..)?;
+    }
+    percent_encoding::percent_decode_str(raw).decode_utf8().ok().map(|text| text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn broken_escapes_and_bytes_are_refused_rather_than_replaced() {
+        for bad in ["%", "%f", "%zz", "%ff", "%fe", "%c3", "a%", "%é0"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+        assert_eq!(decode("a%2Fb%00%25").as_deref(), Some("a/b\0%"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_encoded_is_decoded(text in "\\PC{0,40}") {
+            let raw = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC).to_string();
+            prop_assert_eq!(decode(&raw), Some(text));
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! What a client is told when something is refused or fails: RFC 9457 problem details.
+
+use crate::base::code::Code;
+use crate::db::{Delivery, Error, ErrorKind};
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use serde::Serialize;
+use std::borrow::Cow;
+use std::fmt;
+
+/// One fault in a request: where, as a JSON pointer (RFC 6901) or a parameter's name, and what.
+#[derive(Debug, Clone, Serialize, PartialEq, Eq)]
+pub struct Fault {
+    /// The place.
+    pub pointer: String,
+    /// What is wrong there; never the value.
+    pub detail: String,
+}
+
+/// A refusal or a failure, on its way to the client. Holds nothing of the server's inside.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    code: Code,
+    detail: Cow<'static, str>,
+    faults: Vec<Fault>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+    outcome_unknown: bool,
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    code: &'static str,
+    request_id: &'a str,
+    #[serde(skip_serializing_if = "<[Fault]>::is_empty")]
+    errors: &'a [Fault],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+}
+
+impl Problem {
+    /// A problem of this kind, with a sentence for people.
+    pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Problem { code, detail: detail.into(), faults: Vec::new(), headers: Vec::new(), outcome_unknown: false }
+    }
+
+    /// A body, query or header that is not valid, with its faults.
+    pub fn invalid(code: Code, faults: Vec<Fault>) -> Self {
+        Problem { faults, ..Problem::new(code, code.title()) }
+    }
+
+    /// One fault in the body.
+    pub fn fault(pointer: &str, detail: &str) -> Self {
+        Problem::invalid(Code::ValidationFailed, vec![Fault { pointer: pointer.to_owned(), detail: detail.to_owned() }])
+    }
+
+    /// Adds a header to the answer.
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// The kind.
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// For a request that writes nothing, an unknown outcome is of no concern.
+    pub(super) fn of_a_read(mut self) -> Self {
+        self.outcome_unknown = false;
+        self
+    }
+
+    /// The answer.
+    pub(super) fn into_response(self, request_id: &str) -> HttpResponse {
+        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = Body {
+            r#type: format!("/docs#{}", self.code.as_str()),
+            title: self.code.title(),
+            status: status.as_u16(),
+            detail: &self.detail,
+            code: self.code.as_str(),
+            request_id,
+            errors: &self.faults,
+            outcome: self.outcome_unknown.then_some("unknown"),
+        };
+        let mut response = HttpResponse::build(status);
+        response.content_type("application/problem+json");
+        match self.code {
+            Code::Unauthorized => {
+                response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
+            }
+            Code::BackendUnavailable => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
+            _ => {}
+        }
+        for header in self.headers {
+            response.insert_header(header);
+        }
+        response.body(serde_json::to_vec(&body).unwrap_or_default())
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let defect = match &error.kind {
+            ErrorKind::Full => {
+                return Problem::new(Code::StorageFull, "Nothing was stored. Reading and deleting still work.");
+            }
+            ErrorKind::Unexpected(_) => true,
+            ErrorKind::Refused(refusal) => matches!(refusal.code(), "WRONGTYPE" | "CROSSSLOT" | "NOSCRIPT"),
+            _ => false,
+        };
+        if defect {
+            tracing::error!(%error, "the backend's data or answer is not what this version writes");
+            return Problem::new(Code::Internal, "The request could not be completed.");
+        }
+        tracing::warn!(%error, "a backend call failed");
+        let mut problem = Problem::new(Code::BackendUnavailable, "Try again later.");
+        problem.outcome_unknown = error.delivery == Delivery::Unknown;
+        problem
+    }
+}
+
+impl From<crate::base::id::NoRandomness> for Problem {
+    fn from(error: crate::base::id::NoRandomness) -> Self {
+        tracing::error!(%error, "no identifier can be made");
+        Problem::new(Code::Internal, "The request could not be completed.")
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code.as_str())
+    }
+}
+
+/// Extractors fail with problems; the gate takes them back out of actix's error and answers them.
+impl actix_web::ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The faults of a problem.
+    pub(in crate::http) fn faults(problem: &Problem) -> &[Fault] {
+        &problem.faults
+    }
+
+    #[test]
+    fn an_error_of_the_backend_shows_nothing_of_the_backend() {
+        let refusal = crate::db::Refusal::from_line("WRONGTYPE canary");
+        for kind in
+            [ErrorKind::Unreachable, ErrorKind::Refused(refusal), ErrorKind::Full, ErrorKind::Protocol("canary")]
+        {
+            let problem = Problem::from(Error::new(kind, Delivery::Answered));
+            assert!(!format!("{problem:?}").contains("canary"));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Query parameters. An endpoint names those it takes; any other, and any that comes twice, is refused
+//! before the handler runs.
+
+use super::path::decode;
+use super::problem::{Fault, Problem};
+use crate::base::code::Code;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use std::future::{Ready, ready};
+
+/// A parameter that an endpoint takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Parameter {
+    /// Its name.
+    pub name: &'static str,
+    /// Its JSON Schema type, for the API description.
+    pub kind: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+/// The parameters of a request, decoded.
+#[derive(Debug, Default)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    fn parse(raw: &str) -> Result<Query, Problem> {
+        let decoded =
+            |text: &str| decode(&text.replace('+', " ")).ok_or_else(|| refusal("", "is not percent-encoded UTF-8"));
+        let pairs = raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(name)?, decoded(value)?))
+        });
+        pairs.collect::<Result<_, _>>().map(Query)
+    }
+
+    /// Refuses what the endpoint does not take.
+    pub(super) fn check(raw: &str, known: &[Parameter]) -> Result<(), Problem> {
+        if raw.is_empty() {
+            return Ok(());
+        }
+        let Query(pairs) = Query::parse(raw)?;
+        let mut faults = Vec::new();
+        for (index, (name, _)) in pairs.iter().enumerate() {
+            if !known.iter().any(|parameter| parameter.name == name) {
+                faults.push(Fault { pointer: name.clone(), detail: "is not a parameter here".to_owned() });
+            } else if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
+                faults.push(Fault { pointer: name.clone(), detail: "comes twice".to_owned() });
+            }
+        }
+        if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(Code::InvalidQuery, faults)) }
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The value of a parameter, read by `read`.
+    ///
+    /// # Errors
+    /// 400 when `read` makes nothing of it; says what it `must` be.
+    pub fn read<T>(&self, name: &str, must: &str, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(text) => read(text).map(Some).ok_or_else(|| refusal(name, must)),
+        }
+    }
+
+    /// `true` or `false`.
+    ///
+    /// # Errors
+    /// 400 for anything else.
+    pub fn flag(&self, name: &str) -> Result<Option<bool>, Problem> {
+        self.read(name, "must be true or false", |text| text.parse().ok())
+    }
+}
+
+fn refusal(pointer: &str, detail: &str) -> Problem {
+    Problem::invalid(Code::InvalidQuery, vec![Fault { pointer: pointer.to_owned(), detail: detail.to_owned() }])
+}
+
+impl FromRequest for Query {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let raw = request.query_string();
+        ready(if raw.is_empty() { Ok(Query::default()) } else { Query::parse(raw) })
+    }
+}

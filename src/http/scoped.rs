@@ -1,0 +1,36 @@
+//! How a handler gets at a store: opened for the caller's tenant, and for no other.
+
+use super::gate;
+use super::problem::Problem;
+use crate::base::code::Code;
+use crate::tenancy::Tenant;
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest, web};
+use std::future::{Ready, ready};
+
+/// What opens a store for a tenant. One per store, kept by the application.
+pub trait Opens: 'static {
+    /// The store.
+    type Store;
+
+    /// The store over this tenant's data, with this tenant's settings.
+    fn open(&self, tenant: &Tenant) -> Self::Store;
+}
+
+/// A store of the caller's tenant. `O` is what opens it.
+pub struct Scoped<O: Opens>(pub O::Store);
+
+impl<O: Opens> FromRequest for Scoped<O> {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let open = || {
+            let walk = gate::walk(request)?;
+            let tenant = walk.principal.as_ref()?.tenant.as_ref()?;
+            Some(Scoped(request.app_data::<web::Data<O>>()?.open(tenant)))
+        };
+        // Nothing here depends on the client: an endpoint without a tenant asks for no store.
+        ready(open().ok_or_else(|| Problem::new(Code::Internal, "The request could not be completed.")))
+    }
+}
