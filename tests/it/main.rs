@@ -1,4 +1,6 @@
 //! The integration tests, one binary: real backends, the real application, HTTP in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod conformance;
 mod harness;
+mod properties;

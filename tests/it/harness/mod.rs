@@ -1,1 +1,4 @@
 //! What tests stand on.
+
+pub mod backend;
+pub mod redis_server;
