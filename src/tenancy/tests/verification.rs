@@ -159,7 +159,7 @@ async fn a_suspended_tenant_is_seen_as_suspended_within_a_second_and_its_keys_st
     assert_eq!(identity(&there, &secret).await.unwrap().tenant.status, Status::Active);
     assert_eq!(there.tenant(&id("acme")).await.unwrap().unwrap().status, Status::Active);
     let change = TenantChange { status: Some(Status::Suspended), ..TenantChange::default() };
-    here.update_tenant(&id("acme"), None, change).await.unwrap();
+    here.update_tenant(&id("acme"), |_| true, change).await.unwrap();
     assert_eq!(identity(&here, &secret).await.unwrap().tenant.status, Status::Suspended, "here at once");
     world.pass(1_000);
     assert_eq!(identity(&there, &secret).await.unwrap().tenant.status, Status::Suspended);
