@@ -107,6 +107,7 @@ suite! {
         a_script_is_found_by_its_digest_in_a_transaction
         lines_and_calls_are_checked
         a_script_sees_one_moment
+        a_script_may_say_and_hear_much_at_once
     }
     batches {
         answers_come_in_order
