@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -52,6 +53,26 @@ pub fn base62_u32(mut number: u32) -> String {
         number /= 62;
     }
     digits.iter().collect()
+}
+
+/// 256 random bits in base64url without padding: 43 characters of `[0-9A-Za-z_-]`.
+pub fn random_base64url() -> Result<String, NoRandomness> {
+    Ok(URL_SAFE_NO_PAD.encode(random_bytes::<32>()?))
+}
+
+/// Whether the text has the length and the alphabet of [`random_base64url`] and of [`fingerprint`].
+pub fn is_base64url_256(text: &str) -> bool {
+    text.len() == SECRET_LENGTH && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+}
+
+/// 256 bits that follow from a secret and a salt, different for each purpose (HKDF-SHA256, RFC 5869), in
+/// base64url as [`random_base64url`] makes them. Who lacks the secret learns nothing from the salt.
+pub fn derived_base64url(secret: &str, salt: &str, purpose: &str) -> Result<String, NoRandomness> {
+    let mut bytes = [0; 32];
+    Hkdf::<Sha256>::new(Some(salt.as_bytes()), secret.as_bytes())
+        .expand(purpose.as_bytes(), &mut bytes)
+        .map_err(|_| NoRandomness)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
 /// SHA-256 (FIPS 180-4).

@@ -3,4 +3,6 @@
 
 mod conformance;
 mod harness;
+mod pipelining;
 mod properties;
+mod rest;

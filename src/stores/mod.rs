@@ -1,0 +1,5 @@
+//! Floor 3: capabilities, a folder each, the same file names in every one. They know no HTTP but in their
+//! `routes.rs`, and never each other.
+
+pub mod idempotency;
+pub mod sessions;

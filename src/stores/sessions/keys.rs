@@ -1,0 +1,124 @@
+//! Every key of the session store. Sessions and their indexes lie in the partition that the session id
+//! carries, so each script has all its keys in one place.
+
+use super::id::SessionRef;
+use crate::db::{Family, Key, Partition, TenantDb};
+
+/// The session itself.
+pub static SESSION: Family = Family {
+    name: "session",
+    parts: "SHA-256 of the id",
+    kind: "hash",
+    routed_by: "the partition in the session id",
+    lives: "until the session ends, or its refresh token if that is later",
+    holds: "user, data and metadata (JSON), version, times (created µs, last activity ms, expires ms, absolute end ms, \
+            own ttl ms, refreshable until ms; 0 is none), family",
+};
+
+/// The sessions of one user in one partition.
+pub static USER_SESSIONS: Family = Family {
+    name: "user-sessions",
+    parts: "user",
+    kind: "zset",
+    routed_by: "the partition in the session id",
+    lives: "as long as its longest session",
+    holds: "created µs (16 digits) and SHA-256 of the id; score: when the hash ends, ms",
+};
+
+/// All sessions of a partition, in the order of their creation.
+pub static SESSIONS: Family = Family {
+    name: "sessions",
+    parts: "",
+    kind: "zset",
+    routed_by: "the partition in the session id",
+    lives: "as long as its longest session",
+    holds: "created µs (16 digits) and SHA-256 of the id; score: 0",
+};
+
+/// All sessions of a partition, in the order of their end.
+pub static EXPIRIES: Family = Family {
+    name: "session-expiries",
+    parts: "",
+    kind: "zset",
+    routed_by: "the partition in the session id",
+    lives: "as long as its longest session",
+    holds: "created µs (16 digits) and SHA-256 of the id; score: when the hash ends, ms",
+};
+
+/// A family of refresh tokens, of which one is good.
+pub static REFRESH: Family = Family {
+    name: "refresh",
+    parts: "SHA-256 of the family",
+    kind: "hash",
+    routed_by: "the partition in the session id and in the token",
+    lives: "SESSION_REFRESH_TTL from the last refresh, at most until the session's absolute end",
+    holds: "current and previous (SHA-256 of the secrets), salt, rotated (ms), session (SHA-256 of its id), user, expires (ms)",
+};
+
+/// The other partitions in which a user has sessions: under ids of the client's choice, or taken over from
+/// another user.
+pub static PARTITIONS: Family = Family {
+    name: "session-partitions",
+    parts: "user",
+    kind: "zset",
+    routed_by: "user",
+    lives: "a day longer than the longest session there",
+    holds: "the partition, two digits; score: until when, ms",
+};
+
+/// All of them, for `docs/keys.md`.
+pub static FAMILIES: &[&Family] = &[&SESSION, &USER_SESSIONS, &SESSIONS, &EXPIRIES, &REFRESH, &PARTITIONS];
+
+/// The keys that every write to a session of `user` concerns.
+pub struct SessionKeys {
+    /// The session.
+    pub session: Key,
+    /// The user's sessions.
+    pub user: Key,
+    /// The partition's sessions by creation.
+    pub all: Key,
+    /// The partition's sessions by end.
+    pub expiries: Key,
+}
+
+impl SessionKeys {
+    /// The keys of this session, if it is this user's.
+    pub fn new(db: &TenantDb, at: &SessionRef, user: &str) -> SessionKeys {
+        SessionKeys {
+            session: session(db, at),
+            user: user_sessions(db, at.partition, user),
+            all: all(db, at.partition),
+            expiries: expiries(db, at.partition),
+        }
+    }
+}
+
+/// The key of one session.
+pub fn session(db: &TenantDb, at: &SessionRef) -> Key {
+    db.key(at.partition, &SESSION, &[&at.fingerprint])
+}
+
+/// The key of a user's sessions in a partition.
+pub fn user_sessions(db: &TenantDb, partition: Partition, user: &str) -> Key {
+    db.key(partition, &USER_SESSIONS, &[user])
+}
+
+/// The key of a partition's sessions by creation.
+pub fn all(db: &TenantDb, partition: Partition) -> Key {
+    db.key(partition, &SESSIONS, &[])
+}
+
+/// The key of a partition's sessions by end.
+pub fn expiries(db: &TenantDb, partition: Partition) -> Key {
+    db.key(partition, &EXPIRIES, &[])
+}
+
+/// The key of a family of refresh tokens.
+pub fn refresh(db: &TenantDb, partition: Partition, family: &str) -> Key {
+    db.key(partition, &REFRESH, &[family])
+}
+
+/// The key of the other partitions in which a user has sessions; it lies at the user's home.
+pub fn partitions(db: &TenantDb, user: &str) -> Key {
+    db.key(Partition::of(user), &PARTITIONS, &[user])
+}

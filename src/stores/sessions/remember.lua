@@ -1,0 +1,11 @@
+-- Notes that a user has sessions in a partition that is not the user's home, before it has one there, so that
+-- ending all sessions of the user finds it.
+-- KEYS  session-partitions:{user}
+-- ARGV  1 partition, 2 how long from now it may have a session, ms; a day is added
+-- Returns 1
+local now = clock()
+local moment = now + tonumber(ARGV[2]) + 86400000
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', text(now))
+redis.call('ZADD', KEYS[1], 'GT', text(moment), ARGV[1])
+outlive(KEYS[1], moment)
+return 1

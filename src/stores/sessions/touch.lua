@@ -1,0 +1,22 @@
+-- Notes a use of a session, or sets its expiry.
+-- KEYS  S, U, N, X
+-- ARGV  1 ref, 2 user as read, 3 policy, 4 ttl ms, 5 'slide' or 'set', 6 own ttl ms from now on, or '' to leave it
+-- Returns {'ok', user, data, metadata, version, times} | {'gone'} | {'moved'} (it is another user's now)
+local S, U, N, X = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local now = clock()
+local fields = redis.call('HMGET', S, 'user', 'data', 'metadata', 'version', 'times')
+local t = parse_times(fields[5])
+if not fields[1] or not t or t.expires <= now then
+  return { 'gone' }
+end
+if fields[1] ~= ARGV[2] then
+  return { 'moved' }
+end
+
+if ARGV[6] ~= '' then
+  t.own = tonumber(ARGV[6])
+end
+prolong(t, now, ARGV[3], tonumber(ARGV[4]), ARGV[5])
+trim(now, U, N, X)
+keep(S, U, N, X, ARGV[1], t)
+return { 'ok', fields[1], fields[2], fields[3], fields[4], format_times(t) }
