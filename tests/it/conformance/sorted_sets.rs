@@ -70,6 +70,8 @@ pub async fn zadd_takes_every_option(backend: Backend) {
         ZADD $z NX INCR 1 a -> nil
         ZADD $z NX INCR 1 fresh -> "1"
         ZADD $z XX LT INCR -1 a -> "3.5"
+        ZADD $z LT INCR 0 a -> nil
+        ZADD $z GT INCR 0 a -> nil
         ZADD $z INCR inf a -> "inf"
         ZADD $z INCR -inf a -> -ERR resulting score is not a number (NaN)
         ZADD $z 8 twice 9 twice -> 1
