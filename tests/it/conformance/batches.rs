@@ -78,3 +78,21 @@ pub async fn keys_of_two_slots_are_refused(backend: Backend) {
     let expected = if refuses { ["1"; 2] } else { ["2"; 2] };
     assert_eq!(answers(&backend, Batch::pipeline(both)).await, expected);
 }
+
+pub async fn nothing_comes_between_the_commands_of_a_script(backend: Backend) {
+    let text = "local n = redis.call('GET', KEYS[1]) or 0 redis.call('SET', KEYS[1], n + 1) return n";
+    let key = backend.key("n");
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                for _ in 0..200 {
+                    let batch = Batch::one(raw(["EVAL", text, "1", &key].map(str::to_owned)));
+                    let answers = runtime.block_on(backend.transport.execute(&batch)).unwrap();
+                    assert!(!shown(&answers[0]).starts_with('-'), "{}", shown(&answers[0]));
+                }
+            });
+        }
+    });
+    holds(&backend, "GET $n -> \"800\"").await;
+}
