@@ -2,6 +2,7 @@
 //! that concurrent callers meet at every step.
 
 use agentapi::base::clock::{ManualClock, SystemClock, Timestamp};
+use agentapi::base::precondition::{Precondition, Versions};
 use agentapi::base::secret::Secret;
 use agentapi::base::text::{Name, TenantId};
 use agentapi::db::transport::memory::Memory;
@@ -9,7 +10,7 @@ use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
 use agentapi::db::transport::{Execution, RedisTransport};
 use agentapi::db::{BackendClock, Batch, Command, Database, Effect, Reply, TenantDb};
 use agentapi::stores::sessions::{
-    CreateOutcome, IfMatch, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
+    CreateOutcome, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
 };
 use std::process::{Child, Stdio};
 use std::sync::Arc;
@@ -174,8 +175,14 @@ pub fn data_of(session: &Session) -> &str {
     session.data.as_ref().expect("it was read whole").as_str()
 }
 
-pub fn version(number: u64) -> IfMatch {
-    IfMatch::Versions(vec![number])
+/// A condition that always holds.
+pub fn unconditional() -> Precondition {
+    Precondition::default()
+}
+
+/// The condition that the session is at this version.
+pub fn at_version(number: u64) -> Precondition {
+    Precondition { matches: Some(Versions::These(vec![number])), differs: None }
 }
 
 pub fn new(user: &str) -> NewSession {
