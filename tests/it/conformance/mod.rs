@@ -21,6 +21,8 @@ pub enum Behaviour {
     DrawsRandomNumbers,
     ReadsHexadecimalScores,
     AnswersDiscardedTransactions,
+    KeepsShapes,
+    CarriesAnyBytes,
 }
 
 /// Which backends do it, and why the others do not.
@@ -29,9 +31,15 @@ const DIFFERENCES: &[(Behaviour, &[&str], &str)] = &[
     (Behaviour::RefusesUndeclaredKeys, &["memory"], "one Redis alone does not look; a cluster and Upstash refuse too"),
     (Behaviour::RefusesOtherCommands, &["memory"], "the embedded backend knows what stores and scripts may say"),
     (Behaviour::StopsRunaways, &["memory"], "Redis lets a script run and tells others BUSY"),
-    (Behaviour::DrawsRandomNumbers, &["native"], "Redis draws the same numbers each time, which nothing should use"),
+    (
+        Behaviour::DrawsRandomNumbers,
+        &["native", "rest"],
+        "Redis draws the same numbers each time, which nothing should use",
+    ),
     (Behaviour::AnswersDiscardedTransactions, &["memory"], "redis-rs makes an error of its own of EXECABORT"),
-    (Behaviour::ReadsHexadecimalScores, &["native"], "C's strtod reads them, nothing writes them"),
+    (Behaviour::KeepsShapes, &["memory", "native"], "in JSON a status, and an error within an array, is text"),
+    (Behaviour::CarriesAnyBytes, &["memory", "native"], "JSON carries text, so an argument must be UTF-8"),
+    (Behaviour::ReadsHexadecimalScores, &["native", "rest"], "C's strtod reads them, nothing writes them"),
 ];
 
 /// Whether a backend is declared to do it.
@@ -50,8 +58,7 @@ macro_rules! suite {
     ($($part:ident { $($case:ident)* })*) => {
         suite!(@on memory Backend::memory; $($part { $($case)* })*);
         suite!(@on native Backend::native; $($part { $($case)* })*);
-        // REST, against its double:
-        // suite!(@on rest Backend::rest; $($part { $($case)* })*);
+        suite!(@on rest Backend::rest; $($part { $($case)* })*);
     };
     (@on $name:ident $make:path; $($part:ident { $($case:ident)* })*) => {
         mod $name {

@@ -1,6 +1,6 @@
 //! Scripts: the same text, the same answers.
 
-use super::transcript::{holds, words};
+use super::transcript::{expect, holds, words};
 use super::{Behaviour, does};
 use crate::harness::backend::{Backend, shown};
 use crate::harness::redis_server::RedisServer;
@@ -18,11 +18,7 @@ async fn run(backend: &Backend, text: &str) -> Reply {
 async fn returns(backend: &Backend, cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let answer = shown(&run(backend, text).await);
-        let holds = match expected.strip_suffix('…') {
-            Some(start) => answer.starts_with(start),
-            None => answer == *expected,
-        };
-        assert!(holds, "{}: {text}\n  expected {expected}\n  answered {answer}", backend.name);
+        expect(backend, text, expected, &answer);
     }
 }
 

@@ -169,11 +169,11 @@ pub async fn ranges_by_bytes(backend: Backend) {
     holds(
         &backend,
         r#"
-        ZADD $z 0 a 0 b 0 bb 0 c 0 "" 0 "\xff" -> 6
-        ZRANGE $z - + BYLEX -> ["", "a", "b", "bb", "c", "\xff"]
+        ZADD $z 0 a 0 b 0 bb 0 c 0 "" 0 "\xc3\xa9" -> 6
+        ZRANGE $z - + BYLEX -> ["", "a", "b", "bb", "c", "\xc3\xa9"]
         ZRANGE $z [a (c BYLEX -> ["a", "b", "bb"]
         ZRANGE $z (a + BYLEX LIMIT 0 2 -> ["b", "bb"]
-        ZRANGE $z + (bb BYLEX REV -> ["\xff", "c"]
+        ZRANGE $z + (bb BYLEX REV -> ["\xc3\xa9", "c"]
         ZRANGE $z (c - BYLEX REV LIMIT 1 2 -> ["b", "a"]
         ZRANGE $z + - BYLEX -> []
         ZRANGE $z (a (a BYLEX -> []

@@ -1,7 +1,9 @@
 //! Strings, hashes, and what is said of a key whatever it holds. Expiry has a file of its own.
 
 use super::transcript::holds;
-use crate::harness::backend::{Backend, shown};
+use super::{Behaviour, does};
+use crate::harness::backend::{Backend, raw, shown};
+use agentapi::db::Batch;
 
 pub async fn get_and_set(backend: Backend) {
     holds(
@@ -157,6 +159,11 @@ pub async fn rename_moves_value_and_expiry(backend: Backend) {
 }
 
 pub async fn any_bytes_are_kept(backend: Backend) {
+    if !does(&backend, Behaviour::CarriesAnyBytes) {
+        let batch = Batch::one(raw([&b"SET"[..], b"k", b"\xff"]));
+        assert!(backend.transport.execute(&batch).await.is_err());
+        return;
+    }
     let all: Vec<u8> = (0..=255).collect();
     let key = [backend.key("").into_bytes(), all.clone()].concat();
     let say = async |words: &[&[u8]]| shown(&backend.say(words.iter().map(|word| word.to_vec())).await);
