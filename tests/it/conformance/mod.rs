@@ -36,7 +36,7 @@ const DIFFERENCES: &[(Behaviour, &[&str], &str)] = &[
         &["native", "rest"],
         "Redis draws the same numbers each time, which nothing should use",
     ),
-    (Behaviour::AnswersDiscardedTransactions, &["memory"], "redis-rs makes an error of its own of EXECABORT"),
+    (Behaviour::AnswersDiscardedTransactions, &["memory", "native"], "over REST the whole request is refused"),
     (Behaviour::KeepsShapes, &["memory", "native"], "in JSON a status, and an error within an array, is text"),
     (Behaviour::CarriesAnyBytes, &["memory", "native"], "JSON carries text, so an argument must be UTF-8"),
     (Behaviour::ReadsHexadecimalScores, &["native", "rest"], "C's strtod reads them, nothing writes them"),

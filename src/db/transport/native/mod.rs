@@ -1,26 +1,29 @@
-//! The native backend: RESP2 over TCP or TLS, by redis-rs.
+//! The native backend: RESP2 over TCP or TLS.
 //!
-//! A multiplexed connection belongs to the thread that uses it. Each actix worker opens its own, on its
-//! own runtime, so that a command neither takes a lock nor crosses to another thread; that is worth 1.5
-//! times one connection shared by all. Where there are more threads than `REDIS_MAX_POOL_SIZE`, some share.
+//! A connection belongs to the thread that uses it. Each actix worker opens its own, on its own runtime, so
+//! that a command crosses to no other thread; that is worth half as much again as one connection shared by
+//! all. Where there are more threads than `REDIS_MAX_POOL_SIZE`, some share.
 
-mod connection;
+mod dial;
+mod link;
+mod pool;
+mod resp;
 mod settings;
-mod value;
 
 pub use settings::{NativeSettings, TlsFiles, UnusableSettings};
 
 use super::{Execution, RedisTransport};
 use crate::db::command::{Batch, Command};
-use crate::db::error::{Delivery, Error, ErrorKind};
+use crate::db::error::Error;
 use crate::db::reply::Reply;
-use connection::{Connections, Held};
-use redis::aio::ConnectionLike;
+use bytes::BytesMut;
+use link::Link;
+use pool::Pool;
 use std::collections::HashSet;
 
 /// Any Redis, over its own protocol.
 pub struct Native {
-    connections: Connections,
+    pool: Pool,
 }
 
 impl Native {
@@ -29,17 +32,16 @@ impl Native {
     /// # Errors
     /// When the settings cannot be used: a malformed URL, or certificates that cannot be read.
     pub fn new(settings: NativeSettings) -> Result<Self, UnusableSettings> {
-        Ok(Native { connections: Connections::new(settings)? })
+        Ok(Native { pool: Pool::new(settings)? })
     }
 
     async fn run(&self, batch: &Batch) -> Result<Vec<Reply>, Error> {
-        let mut held = self.connections.take().await?;
-        let result = match batch.commands() {
-            [command] if !batch.is_atomic() => one(&mut held, command).await,
-            commands if batch.is_atomic() => transaction(&mut held, commands).await,
-            commands => pipeline(&mut held, commands).await,
-        };
-        result.map_err(|failure| self.connections.give_up(&held, &failure))
+        let link = self.pool.take().await?;
+        match batch.commands() {
+            [] => Ok(Vec::new()),
+            commands if batch.is_atomic() => transaction(&link, commands).await,
+            commands => pipeline(&link, commands).await,
+        }
     }
 }
 
@@ -56,44 +58,35 @@ enum Form {
     Text,
 }
 
-fn packed(command: &Command, form: Form) -> redis::Cmd {
-    let size = command.args().iter().map(|arg| arg.len() + 16).sum();
-    let mut cmd = redis::Cmd::with_capacity(command.args().len(), size);
+fn encode(command: &Command, form: Form, out: &mut BytesMut) {
     match (command.running(), form) {
         (Some(script), Form::Text) => {
-            cmd.arg("EVAL").arg(script.text());
-            for arg in command.args().iter().skip(2) {
-                cmd.arg(&**arg);
-            }
+            let rest = command.args().get(2..).unwrap_or_default();
+            let words = [b"EVAL".as_slice(), script.text().as_bytes()];
+            let args: Vec<&[u8]> = words.into_iter().chain(rest.iter().map(|arg| &**arg)).collect();
+            resp::encode(args.into_iter(), out);
         }
-        _ => {
-            for arg in command.args() {
-                cmd.arg(&**arg);
-            }
-        }
+        _ => resp::encode(command.args().iter().map(|arg| &**arg), out),
     }
-    cmd
 }
 
-fn is_unknown_script(reply: &Reply) -> bool {
-    matches!(reply, Reply::Refused(refusal) if refusal.code() == "NOSCRIPT")
-}
-
-async fn one(held: &mut Held, command: &Command) -> redis::RedisResult<Vec<Reply>> {
-    let mut value = held.connection.req_packed_command(&packed(command, Form::Digest)).await?;
-    if command.running().is_some() && value::is_refusal(&value, "NOSCRIPT") {
-        value = held.connection.req_packed_command(&packed(command, Form::Text)).await?;
-    }
-    Ok(vec![value::into_reply(value)])
+fn is_unknown_script(command: &Command, reply: &Reply) -> bool {
+    command.running().is_some() && matches!(reply, Reply::Refused(refusal) if refusal.code() == "NOSCRIPT")
 }
 
 /// Sends all, then again, whole, the scripts that the server did not know: those did not run.
-async fn pipeline(held: &mut Held, commands: &[Command]) -> redis::RedisResult<Vec<Reply>> {
-    let mut replies = send(held, commands.iter(), Form::Digest).await?;
-    let unknown = |(command, reply): &(&Command, &mut Reply)| command.running().is_some() && is_unknown_script(reply);
-    let again: Vec<_> = commands.iter().zip(replies.iter_mut()).filter(unknown).collect();
+async fn pipeline(link: &Link, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+    let write = |out: &mut BytesMut| commands.iter().for_each(|command| encode(command, Form::Digest, out));
+    let mut replies = link.call(commands.len(), write).await?;
+    let mut again: Vec<(&Command, &mut Reply)> = Vec::new();
+    for (command, reply) in commands.iter().zip(replies.iter_mut()) {
+        if is_unknown_script(command, reply) {
+            again.push((command, reply));
+        }
+    }
     if !again.is_empty() {
-        let answers = send(held, again.iter().map(|(command, _)| *command), Form::Text).await?;
+        let write = |out: &mut BytesMut| again.iter().for_each(|(command, _)| encode(command, Form::Text, out));
+        let answers = link.call(again.len(), write).await?;
         for ((_, reply), answer) in again.into_iter().zip(answers) {
             *reply = answer;
         }
@@ -101,45 +94,29 @@ async fn pipeline(held: &mut Held, commands: &[Command]) -> redis::RedisResult<V
     Ok(replies)
 }
 
-async fn send(held: &mut Held, commands: impl Iterator<Item = &Command>, form: Form) -> redis::RedisResult<Vec<Reply>> {
-    let mut pipe = redis::pipe();
-    for command in commands {
-        pipe.add_command(packed(command, form));
-    }
-    let values = held.connection.req_packed_commands(&pipe, 0, pipe.len()).await?;
-    if values.len() != pipe.len() {
-        return Err(redis::RedisError::from((redis::ErrorKind::Client, "wrong number of answers")));
-    }
-    Ok(values.into_iter().map(value::into_reply).collect())
-}
-
 /// MULTI … EXEC in one write. Within it a script that the server does not know would fail while its
 /// neighbours are applied, so the first mention of each goes as text.
-async fn transaction(held: &mut Held, commands: &[Command]) -> redis::RedisResult<Vec<Reply>> {
-    let mut pipe = redis::pipe();
-    pipe.atomic();
-    let mut mentioned = HashSet::new();
-    for command in commands {
-        let first = command.running().is_some_and(|script| mentioned.insert(script.sha1()));
-        pipe.add_command(packed(command, if first { Form::Text } else { Form::Digest }));
-    }
-    let mut answers = held.connection.req_packed_commands(&pipe, commands.len() + 1, 1).await?;
-    match answers.pop().map(value::into_reply) {
-        Some(Reply::Array(replies)) if replies.len() == commands.len() => Ok(replies),
-        // The whole transaction was refused when it was queued: nothing ran, and each command has that answer.
-        Some(Reply::Refused(refusal)) => Ok(commands.iter().map(|_| Reply::Refused(refusal.clone())).collect()),
-        _ => Err(redis::RedisError::from((redis::ErrorKind::Client, "wrong answer to EXEC"))),
-    }
-}
-
-/// What a failed exchange means: it may have run.
-fn failure(error: &redis::RedisError) -> Error {
-    let kind = if error.is_timeout() {
-        ErrorKind::TimedOut
-    } else if error.is_unrecoverable_error() || error.is_io_error() || error.is_connection_dropped() {
-        ErrorKind::Disconnected
-    } else {
-        ErrorKind::Protocol("the answer was not RESP2")
+async fn transaction(link: &Link, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+    let write = |out: &mut BytesMut| {
+        let mut mentioned = HashSet::new();
+        resp::encode([b"MULTI".as_slice()].into_iter(), out);
+        for command in commands {
+            let first = command.running().is_some_and(|script| mentioned.insert(script.sha1()));
+            encode(command, if first { Form::Text } else { Form::Digest }, out);
+        }
+        resp::encode([b"EXEC".as_slice()].into_iter(), out);
     };
-    Error::new(kind, Delivery::Unknown)
+    // The answers to MULTI, to each command (that it is queued) and to EXEC.
+    let mut answers = link.call(commands.len() + 2, write).await?;
+    match answers.pop() {
+        Some(Reply::Array(replies)) if replies.len() == commands.len() => Ok(replies),
+        // Refused when it was queued: nothing ran. The command that was at fault says why, EXEC only that.
+        Some(Reply::Refused(aborted)) => {
+            let queued = answers.into_iter().skip(1);
+            Ok(queued
+                .map(|answer| if let Reply::Refused(_) = answer { answer } else { Reply::Refused(aborted.clone()) })
+                .collect())
+        }
+        _ => Err(Error::unexpected("the answers to a transaction")),
+    }
 }

@@ -1,14 +1,19 @@
-//! What the native backend needs to know, and the client that redis-rs makes of it.
+//! What the native backend is told, and what is made of it before the first connection.
 
 use crate::base::secret::Secret;
-use redis::io::tcp::{TcpSettings, socket2::TcpKeepalive};
-use redis::{ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, TlsCertificates};
+use redis::{ConnectionAddr, IntoConnectionInfo};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where Redis is and how to talk to it.
 #[derive(Clone)]
 pub struct NativeSettings {
-    /// `redis://` or `rediss://`, with user name, password and database where they are needed.
+    /// `redis://`, `rediss://` or `redis+unix://`, with user name, password and database where they are needed.
     pub url: Secret,
     /// Certificates for `rediss://`.
     pub tls: TlsFiles,
@@ -35,46 +40,73 @@ pub enum UnusableSettings {
     /// The URL was not understood.
     #[error("is not a redis:// or rediss:// URL")]
     Url,
-    /// A certificate or key was not understood.
-    #[error("the TLS certificates cannot be used")]
+    /// A certificate or key was not understood, or the system has no roots to trust.
+    #[error("needs TLS certificates that can be used")]
     Certificates,
 }
 
-/// How long the kernel keeps trying to get bytes through before it gives a connection up.
-const USER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A Redis to connect to.
+pub(super) struct Endpoint {
+    pub(super) place: Place,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) database: i64,
+}
+
+/// Where it listens.
+pub(super) enum Place {
+    Tcp { host: String, port: u16 },
+    Tls { host: String, port: u16, config: Arc<ClientConfig> },
+    Unix(PathBuf),
+}
 
 impl NativeSettings {
-    pub(super) fn client(&self) -> Result<redis::Client, UnusableSettings> {
+    /// What the URL says, as redis-rs reads it.
+    pub(super) fn endpoint(&self) -> Result<Endpoint, UnusableSettings> {
         let info = self.url.expose().into_connection_info().map_err(|_| UnusableSettings::Url)?;
-        let remote = !is_loopback(info.addr());
-        // Against a Redis on this machine Nagle's algorithm batches for free; over a network it costs a round trip.
-        let tcp = TcpSettings::default()
-            .set_nodelay(remote)
-            .set_keepalive(TcpKeepalive::new().with_time(Duration::from_secs(15)).with_interval(Duration::from_secs(5)))
-            .set_user_timeout(USER_TIMEOUT);
-        let redis = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP2).set_skip_set_lib_name();
-        let info: ConnectionInfo = info.set_tcp_settings(tcp).set_redis_settings(redis);
-        match info.addr() {
-            ConnectionAddr::TcpTls { .. } => {
-                let client_tls = self
-                    .tls
-                    .client
-                    .clone()
-                    .map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key });
-                let certificates = TlsCertificates { client_tls, root_cert: self.tls.ca.clone() };
-                redis::Client::build_with_tls(info, certificates).map_err(|_| UnusableSettings::Certificates)
+        let redis = info.redis_settings();
+        let place = match info.addr() {
+            ConnectionAddr::Tcp(host, port) => Place::Tcp { host: host.clone(), port: *port },
+            ConnectionAddr::TcpTls { host, port, insecure: false, .. } => {
+                Place::Tls { host: host.clone(), port: *port, config: Arc::new(self.tls.config()?) }
             }
-            _ => redis::Client::open(info).map_err(|_| UnusableSettings::Url),
-        }
+            ConnectionAddr::Unix(path) => Place::Unix(path.clone()),
+            // A certificate that is not checked protects nothing.
+            _ => return Err(UnusableSettings::Url),
+        };
+        Ok(Endpoint {
+            place,
+            user: redis.username().map(str::to_owned),
+            password: redis.password().map(|password| Secret::new(password.to_owned())),
+            database: redis.db(),
+        })
     }
 }
 
-fn is_loopback(address: &ConnectionAddr) -> bool {
-    match address {
-        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
-            host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+impl TlsFiles {
+    fn config(&self) -> Result<ClientConfig, UnusableSettings> {
+        let wrong = UnusableSettings::Certificates;
+        let builder = match &self.ca {
+            Some(pem) => {
+                let mut roots = RootCertStore::empty();
+                for certificate in CertificateDer::pem_slice_iter(pem) {
+                    roots.add(certificate.map_err(|_| wrong)?).map_err(|_| wrong)?;
+                }
+                if roots.is_empty() {
+                    return Err(wrong);
+                }
+                ClientConfig::builder().with_root_certificates(roots)
+            }
+            None => ClientConfig::builder().with_platform_verifier().map_err(|_| wrong)?,
+        };
+        match &self.client {
+            None => Ok(builder.with_no_client_auth()),
+            Some((chain, key)) => {
+                let chain = CertificateDer::pem_slice_iter(chain).collect::<Result<_, _>>().map_err(|_| wrong)?;
+                let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| wrong)?;
+                builder.with_client_auth_cert(chain, key).map_err(|_| wrong)
+            }
         }
-        _ => true,
     }
 }
 
@@ -95,15 +127,17 @@ mod tests {
 
     #[test]
     fn a_password_may_be_percent_encoded() {
-        let client = settings("redis://alice:p%40ss@localhost:7000/3").client().unwrap();
-        let redis = client.get_connection_info().redis_settings();
-        assert_eq!((redis.username(), redis.password(), redis.db()), (Some("alice"), Some("p@ss"), 3));
+        let endpoint = settings("redis://alice:p%40ss@localhost:7000/3").endpoint().unwrap();
+        assert!(matches!(&endpoint.place, Place::Tcp { host, port: 7000 } if host == "localhost"));
+        assert_eq!(endpoint.user.as_deref(), Some("alice"));
+        assert_eq!(endpoint.password.unwrap().expose(), "p@ss");
+        assert_eq!(endpoint.database, 3);
     }
 
     #[test]
-    fn another_scheme_is_refused() {
-        for url in ["http://localhost", "localhost:6379", "", "redis://"] {
-            assert_eq!(settings(url).client().err(), Some(UnusableSettings::Url), "{url}");
+    fn another_scheme_or_an_unchecked_certificate_is_refused() {
+        for url in ["http://localhost", "localhost:6379", "", "redis://", "rediss://localhost/#insecure"] {
+            assert_eq!(settings(url).endpoint().err(), Some(UnusableSettings::Url), "{url}");
         }
     }
 }

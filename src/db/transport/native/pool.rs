@@ -1,27 +1,21 @@
 //! Connections: one per thread as long as there are enough, opened in the background, replaced when lost.
 
-use super::settings::{NativeSettings, UnusableSettings};
+use super::dial::dial;
+use super::link::Link;
+use super::settings::{Endpoint, NativeSettings, UnusableSettings};
 use crate::db::error::{Delivery, Error, ErrorKind};
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
-use redis::aio::MultiplexedConnection;
-use redis::{AsyncConnectionConfig, RedisError};
 use std::cell::RefCell;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// A connection that could not be opened is not tried again sooner than this.
 const PAUSE: Duration = Duration::from_millis(100);
 
-type Opening = Shared<BoxFuture<'static, Result<MultiplexedConnection, Error>>>;
-
-/// A connection in hand, with what is needed to report it lost.
-pub(super) struct Held {
-    pub(super) connection: MultiplexedConnection,
-    slot: usize,
-    generation: u64,
-}
+type Opening = Shared<BoxFuture<'static, Result<Link, Error>>>;
 
 /// One place for a connection. Its generation grows with every connection that was opened in it.
 #[derive(Default)]
@@ -31,11 +25,11 @@ struct Slot {
     failed_at: Option<Instant>,
 }
 
-pub(super) struct Connections {
+pub(super) struct Pool {
     /// Tells this backend's connections apart from another's in a thread's own store.
     id: u64,
-    client: redis::Client,
-    config: AsyncConnectionConfig,
+    endpoint: Arc<Endpoint>,
+    connection_timeout: Duration,
     patience: Duration,
     slots: Box<[Mutex<Slot>]>,
     threads: AtomicUsize,
@@ -44,7 +38,7 @@ pub(super) struct Connections {
 struct Local {
     backend: u64,
     slot: usize,
-    open: Option<(MultiplexedConnection, u64)>,
+    link: Option<Link>,
 }
 
 thread_local! {
@@ -53,16 +47,12 @@ thread_local! {
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
-impl Connections {
+impl Pool {
     pub(super) fn new(settings: NativeSettings) -> Result<Self, UnusableSettings> {
-        // The client's own timer for answers is off: the timeout layer's is enough, and one is cheaper than two.
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(settings.connection_timeout))
-            .set_response_timeout(None);
-        Ok(Connections {
+        Ok(Pool {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            client: settings.client()?,
-            config,
+            endpoint: Arc::new(settings.endpoint()?),
+            connection_timeout: settings.connection_timeout,
             patience: settings.patience,
             slots: (0..settings.max_connections.max(1)).map(|_| Mutex::default()).collect(),
             threads: AtomicUsize::new(0),
@@ -70,67 +60,63 @@ impl Connections {
     }
 
     /// This thread's connection, opened if need be.
-    pub(super) async fn take(&self) -> Result<Held, Error> {
-        let (slot, open) = self.local();
-        if let Some((connection, generation)) = open {
-            return Ok(Held { connection, slot, generation });
+    pub(super) async fn take(&self) -> Result<Link, Error> {
+        let (slot, link) = self.local();
+        if let Some(link) = link.filter(|link| !link.has_ended()) {
+            return Ok(link);
         }
         let (opening, generation) = self.opening(slot)?;
         match tokio::time::timeout(self.patience, opening).await {
-            Ok(Ok(connection)) => {
-                self.keep(Some((connection.clone(), generation)));
-                Ok(Held { connection, slot, generation })
+            Ok(Ok(link)) if !link.has_ended() => {
+                self.keep(link.clone());
+                Ok(link)
+            }
+            Ok(Ok(_)) => {
+                self.discard(slot, generation, None);
+                Err(unreachable())
             }
             Ok(Err(error)) => {
                 self.discard(slot, generation, Some(Instant::now()));
                 Err(error)
             }
             // It goes on being opened, for those who come next.
-            Err(_) => Err(Error::new(ErrorKind::Unreachable, Delivery::NotSent)),
+            Err(_) => Err(unreachable()),
         }
     }
 
-    /// After a failed exchange: drops the connection if it is of no more use, and says what the failure means.
-    pub(super) fn give_up(&self, held: &Held, error: &RedisError) -> Error {
-        self.keep(None);
-        self.discard(held.slot, held.generation, None);
-        super::failure(error)
-    }
-
-    fn local(&self) -> (usize, Option<(MultiplexedConnection, u64)>) {
+    fn local(&self) -> (usize, Option<Link>) {
         LOCAL.with_borrow_mut(|locals| {
             if let Some(local) = locals.iter().find(|local| local.backend == self.id) {
-                return (local.slot, local.open.clone());
+                return (local.slot, local.link.clone());
             }
             let slot = self.threads.fetch_add(1, Ordering::Relaxed) % self.slots.len();
-            locals.push(Local { backend: self.id, slot, open: None });
+            locals.push(Local { backend: self.id, slot, link: None });
             (slot, None)
         })
     }
 
-    fn keep(&self, open: Option<(MultiplexedConnection, u64)>) {
+    fn keep(&self, link: Link) {
         LOCAL.with_borrow_mut(|locals| {
             if let Some(local) = locals.iter_mut().find(|local| local.backend == self.id) {
-                local.open = open;
+                local.link = Some(link);
             }
         });
     }
 
     /// The connection of a slot, being opened or open. Whoever finds none starts to open one, on its own runtime.
     fn opening(&self, slot: usize) -> Result<(Opening, u64), Error> {
-        let unreachable = Error::new(ErrorKind::Unreachable, Delivery::NotSent);
-        let mut state = self.slots.get(slot).ok_or_else(|| unreachable.clone())?.lock();
-        if let Some(opening) = &state.opening {
+        let mut state = self.slots.get(slot).ok_or_else(unreachable)?.lock();
+        // One that was opened and has been lost since is replaced.
+        let lost = |opening: &Opening| matches!(opening.peek(), Some(Ok(link)) if link.has_ended());
+        if let Some(opening) = state.opening.as_ref().filter(|opening| !lost(opening)) {
             return Ok((opening.clone(), state.generation));
         }
         if state.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Err(unreachable);
+            return Err(unreachable());
         }
-        let (client, config) = (self.client.clone(), self.config.clone());
-        let task = tokio::spawn(async move {
-            client.get_multiplexed_async_connection_with_config(&config).await.map_err(|error| refused(&error))
-        });
-        let opening = task.map(move |joined| joined.unwrap_or(Err(unreachable))).boxed().shared();
+        let (endpoint, limit) = (self.endpoint.clone(), self.connection_timeout);
+        let task = tokio::spawn(async move { dial(&endpoint, limit).await });
+        let opening = task.map(|joined| joined.unwrap_or_else(|_| Err(unreachable()))).boxed().shared();
         state.generation += 1;
         state.opening = Some(opening.clone());
         Ok((opening, state.generation))
@@ -146,9 +132,13 @@ impl Connections {
     }
 }
 
-impl Drop for Connections {
+fn unreachable() -> Error {
+    Error::new(ErrorKind::Unreachable, Delivery::NotSent)
+}
+
+impl Drop for Pool {
     fn drop(&mut self) {
-        // Another thread's copy goes with its thread; this one's goes now.
+        // Another thread's handle goes with its thread; this one's goes now.
         let forgotten = LOCAL.try_with(|locals| {
             if let Ok(mut locals) = locals.try_borrow_mut() {
                 locals.retain(|local| local.backend != self.id);
@@ -158,12 +148,4 @@ impl Drop for Connections {
             tracing::trace!("the thread is ending, and its connections with it");
         }
     }
-}
-
-/// Why a connection could not be opened. Nothing was sent over it.
-fn refused(error: &RedisError) -> Error {
-    let denied = error.kind() == redis::ErrorKind::AuthenticationFailed
-        || matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"));
-    let kind = if denied { ErrorKind::Forbidden } else { ErrorKind::Unreachable };
-    Error::new(kind, Delivery::NotSent)
 }
