@@ -6,5 +6,6 @@ pub mod code;
 pub mod duration;
 pub mod env;
 pub mod id;
+pub mod precondition;
 pub mod secret;
 pub mod text;

@@ -29,7 +29,7 @@ pub struct PageRequest {
 }
 
 /// A page.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub struct Page<T> {
     items: Vec<T>,
     next_cursor: Option<String>,

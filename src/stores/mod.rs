@@ -1,3 +1,5 @@
-//! Floor 3: the capabilities. One folder each, with the same file names; none imports another.
+//! Floor 3: capabilities, a folder each, the same file names in every one. They know no HTTP but in their
+//! `routes.rs`, and never each other.
 
+pub mod idempotency;
 pub mod sessions;

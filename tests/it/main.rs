@@ -1,5 +1,9 @@
 //! The integration tests, one binary: real backends, the real application, HTTP in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod conformance;
 mod harness;
+mod pipelining;
+mod properties;
+mod rest;
 mod sessions_store;

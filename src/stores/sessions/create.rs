@@ -9,12 +9,12 @@ use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record};
 use super::refresh_token::Token;
 use super::scripts;
-use super::settings::LimitPolicy;
 use super::store::{ATTEMPTS, Sessions, answer, millis, times};
 use super::types::{CreateOutcome, Error, NewSession, RefreshToken};
 use crate::base::clock::Timestamp;
 use crate::base::text::Name;
 use crate::db::{self, Command, Partition};
+use crate::tenancy::SessionLimitPolicy;
 use std::time::Duration;
 
 impl Sessions {
@@ -101,8 +101,8 @@ impl Sessions {
             .number(new.absolute_ttl.map_or(0, millis))
             .number(if counted { 0 } else { self.settings.max_per_user })
             .arg(match self.settings.limit_policy {
-                LimitPolicy::Reject => "reject",
-                LimitPolicy::EvictOldest => "evict_oldest",
+                SessionLimitPolicy::Reject => "reject",
+                SessionLimitPolicy::EvictOldest => "evict_oldest",
             })
             .arg(family.unwrap_or_default())
             .number(millis(self.settings.refresh_ttl))
@@ -121,7 +121,7 @@ impl Sessions {
         if members.len() < limit {
             return Ok(true);
         }
-        if self.settings.limit_policy == LimitPolicy::Reject {
+        if self.settings.limit_policy == SessionLimitPolicy::Reject {
             return Ok(false);
         }
         members.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));

@@ -18,6 +18,7 @@ mod record;
 mod refresh;
 mod refresh_token;
 mod revoke;
+pub mod routes;
 pub mod scripts;
 mod settings;
 mod store;
@@ -29,10 +30,10 @@ pub use id::{SessionId, SessionRef};
 pub use keys::FAMILIES;
 pub use object::{JsonObject, ObjectPatch};
 pub use scripts::SCRIPTS;
-pub use settings::{LimitPolicy, SessionSettings, TtlPolicy};
+pub use settings::SessionSettings;
 pub use store::Sessions;
 pub use types::{
-    CreateOutcome, Cursor, Error, IfMatch, NewSession, Page, PatchOutcome, PatchSession, Precondition, PutOutcome,
-    PutSession, RefreshOutcome, RefreshToken, RevokeOutcome, Session, Touch,
+    CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,
+    RefreshToken, RevokeOutcome, Session, Touch,
 };
 pub use upkeep::Upkeep;

@@ -6,7 +6,8 @@ use super::keys;
 use super::record::{HEAD, Head};
 use super::scripts;
 use super::store::{ATTEMPTS, Sessions, answer};
-use super::types::{Error, IfMatch, RevokeOutcome};
+use super::types::{Error, RevokeOutcome};
+use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use crate::db::{self, Command, Expiry, Key, Partition, Reply};
 use std::time::Duration;
@@ -29,14 +30,14 @@ enum Revoked {
 
 impl Sessions {
     /// Ends the session and its refresh token.
-    pub async fn revoke(&self, at: &SessionRef, if_match: Option<&IfMatch>) -> Result<RevokeOutcome, Error> {
+    pub async fn revoke(&self, at: &SessionRef, only: &Precondition) -> Result<RevokeOutcome, Error> {
         for _ in 0..ATTEMPTS {
             let Some(head) = self.any_head(at).await? else { return Ok(RevokeOutcome::Absent) };
-            if if_match.is_some_and(|condition| !condition.holds(head.version)) {
+            if !only.holds(Some(head.version)) {
                 return Ok(RevokeOutcome::VersionMismatch);
             }
             let member = head.times.member(&at.fingerprint);
-            let version = if_match.map(|_| head.version);
+            let version = (*only != Precondition::default()).then_some(head.version);
             match self.revoke_at(&head.user, at, member, head.family, version).await? {
                 Revoked::Moved => continue,
                 Revoked::Ended { count: 0, .. } => return Ok(RevokeOutcome::Absent),
@@ -65,7 +66,7 @@ impl Sessions {
         for ((at, _), reply) in found.iter().zip(replies) {
             ended += match revoked(reply)? {
                 Revoked::Ended { count, .. } => count,
-                Revoked::Moved => u64::from(self.revoke(at, None).await? == RevokeOutcome::Revoked),
+                Revoked::Moved => u64::from(self.revoke(at, &Precondition::default()).await? == RevokeOutcome::Revoked),
             };
         }
         Ok(ended)

@@ -2,26 +2,8 @@
 //! members are public.
 
 use crate::base::env::{Env, Variable};
+use crate::tenancy::{SessionLimitPolicy, SessionTtlPolicy, Tenant};
 use std::time::Duration;
-
-/// How a session's lifetime is chosen when its client chose none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TtlPolicy {
-    /// Each use renews the full `ttl`.
-    Fixed,
-    /// A session used within 5 minutes gets an hour, within 30 minutes half an hour, else 15 minutes; never
-    /// past two hours after its creation, unless an absolute lifetime or a refresh says otherwise.
-    Adaptive,
-}
-
-/// What happens when a user has as many sessions as are allowed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitPolicy {
-    /// The session that was created first ends.
-    EvictOldest,
-    /// No further session is created.
-    Reject,
-}
 
 /// The settings of the sessions of one tenant, or of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,13 +11,13 @@ pub struct SessionSettings {
     /// `SESSION_TTL`: how long a session lives after its last use.
     pub ttl: Duration,
     /// `SESSION_TTL_POLICY`.
-    pub policy: TtlPolicy,
+    pub policy: SessionTtlPolicy,
     /// `SESSION_CLEANUP_INTERVAL`: how often ended sessions are cleared from the indexes.
     pub cleanup_interval: Duration,
     /// `SESSION_MAX_PER_USER`: how many sessions a user may have; 0 is any number.
     pub max_per_user: u32,
     /// `SESSION_LIMIT_POLICY`.
-    pub limit_policy: LimitPolicy,
+    pub limit_policy: SessionLimitPolicy,
     /// `SESSION_REFRESH_TTL`: how long a refresh token lives.
     pub refresh_ttl: Duration,
     /// `SESSION_REFRESH_GRACE`: how long a used refresh token gives the same answer again.
@@ -64,16 +46,29 @@ const REFRESH_GRACE: Variable =
 impl SessionSettings {
     /// Reads and defines the variables.
     pub fn read(env: &mut Env) -> SessionSettings {
-        let policies = [("fixed", TtlPolicy::Fixed), ("adaptive", TtlPolicy::Adaptive)];
-        let limits = [("evict_oldest", LimitPolicy::EvictOldest), ("reject", LimitPolicy::Reject)];
+        let policies = [("fixed", SessionTtlPolicy::Fixed), ("adaptive", SessionTtlPolicy::Adaptive)];
+        let limits = [("evict_oldest", SessionLimitPolicy::EvictOldest), ("reject", SessionLimitPolicy::Reject)];
         SessionSettings {
             ttl: env.positive_duration(TTL),
-            policy: env.choice(POLICY, &policies).unwrap_or(TtlPolicy::Fixed),
+            policy: env.choice(POLICY, &policies).unwrap_or(SessionTtlPolicy::Fixed),
             cleanup_interval: env.positive_duration(CLEANUP),
             max_per_user: env.number(MAX_PER_USER),
-            limit_policy: env.choice(LIMIT_POLICY, &limits).unwrap_or(LimitPolicy::EvictOldest),
+            limit_policy: env.choice(LIMIT_POLICY, &limits).unwrap_or(SessionLimitPolicy::EvictOldest),
             refresh_ttl: env.positive_duration(REFRESH_TTL),
             refresh_grace: env.duration(REFRESH_GRACE),
+        }
+    }
+}
+
+impl SessionSettings {
+    /// These settings with what a tenant has of its own.
+    pub fn for_tenant(&self, tenant: &Tenant) -> SessionSettings {
+        SessionSettings {
+            ttl: tenant.settings.session_ttl.unwrap_or(self.ttl),
+            policy: tenant.settings.session_ttl_policy.unwrap_or(self.policy),
+            max_per_user: tenant.limits.max_sessions_per_user.unwrap_or(self.max_per_user),
+            limit_policy: tenant.settings.session_limit_policy.unwrap_or(self.limit_policy),
+            ..self.clone()
         }
     }
 }
@@ -93,10 +88,10 @@ mod tests {
     fn the_defaults_are_the_documented_ones() {
         let settings = SessionSettings::default();
         assert_eq!(settings.ttl, Duration::from_secs(3600));
-        assert_eq!(settings.policy, TtlPolicy::Fixed);
+        assert_eq!(settings.policy, SessionTtlPolicy::Fixed);
         assert_eq!(settings.cleanup_interval, Duration::from_secs(300));
         assert_eq!(settings.max_per_user, 0);
-        assert_eq!(settings.limit_policy, LimitPolicy::EvictOldest);
+        assert_eq!(settings.limit_policy, SessionLimitPolicy::EvictOldest);
         assert_eq!(settings.refresh_ttl, Duration::from_secs(30 * 86_400));
         assert_eq!(settings.refresh_grace, Duration::from_secs(10));
     }

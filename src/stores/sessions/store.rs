@@ -7,10 +7,11 @@ use super::id::{SessionId, SessionRef};
 use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
-use super::settings::{SessionSettings, TtlPolicy};
+use super::settings::SessionSettings;
 use super::types::{Error, Session, Touch};
 use super::upkeep::Upkeep;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
+use crate::tenancy::SessionTtlPolicy;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,9 +179,9 @@ impl Sessions {
     fn is_due(&self, times: &Times) -> bool {
         let lifetime = match (own_ttl(times), self.settings.policy) {
             (Some(own), _) => own,
-            (None, TtlPolicy::Fixed) => self.settings.ttl,
+            (None, SessionTtlPolicy::Fixed) => self.settings.ttl,
             // A tenth of the shortest.
-            (None, TtlPolicy::Adaptive) => Duration::from_secs(900),
+            (None, SessionTtlPolicy::Adaptive) => Duration::from_secs(900),
         };
         self.db.now().as_millis().saturating_sub(times.last_activity) >= (millis(lifetime) / 10).max(1)
     }
@@ -201,8 +202,8 @@ impl Sessions {
     /// Appends the policy and the lifetime that goes with it.
     pub(super) fn policy(&self, command: Command) -> Command {
         let policy = match self.settings.policy {
-            TtlPolicy::Fixed => "fixed",
-            TtlPolicy::Adaptive => "adaptive",
+            SessionTtlPolicy::Fixed => "fixed",
+            SessionTtlPolicy::Adaptive => "adaptive",
         };
         command.arg(policy).number(millis(self.settings.ttl))
     }

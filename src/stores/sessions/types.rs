@@ -98,34 +98,6 @@ pub enum Touch {
     No,
 }
 
-/// The condition of `If-Match`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum IfMatch {
-    /// `*`: there must be a session.
-    Any,
-    /// It must be at one of these versions; entity tags that are no versions of ours are left out.
-    Versions(Vec<u64>),
-}
-
-impl IfMatch {
-    /// Whether a session at this version satisfies it.
-    pub fn holds(&self, version: u64) -> bool {
-        match self {
-            IfMatch::Any => true,
-            IfMatch::Versions(versions) => versions.contains(&version),
-        }
-    }
-}
-
-/// The conditions under which a session is put.
-#[derive(Debug, Clone, Default)]
-pub struct Precondition {
-    /// `If-Match`.
-    pub if_match: Option<IfMatch>,
-    /// `If-None-Match: *`: there must be no session.
-    pub if_none_match_any: bool,
-}
-
 /// A refresh token, shown this once.
 #[derive(Debug, Clone)]
 pub struct RefreshToken {

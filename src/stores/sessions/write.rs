@@ -8,10 +8,8 @@ use super::object::{JsonObject, ObjectPatch};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
 use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl, times};
-use super::types::{
-    CreateOutcome, Error, IfMatch, NewSession, PatchOutcome, PatchSession, Precondition, PutOutcome, PutSession,
-    Session,
-};
+use super::types::{CreateOutcome, Error, NewSession, PatchOutcome, PatchSession, PutOutcome, PutSession, Session};
+use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use crate::db::{self, Command};
 use std::time::Duration;
@@ -45,7 +43,7 @@ impl Sessions {
             let reply = self.db.run(Command::hmget(&keys::session(&self.db, at), HEAD)).await?;
             let head = match Head::read(reply)? {
                 Found::Session(head) if head.times.live(self.db.now()) => head,
-                _ if only.if_match.is_some() => return Ok(PutOutcome::VersionMismatch),
+                _ if !only.holds(None) => return Ok(PutOutcome::VersionMismatch),
                 _ => match self.create(new_session(id, &put)).await? {
                     CreateOutcome::Created { session, .. } => return Ok(PutOutcome::Created(session)),
                     CreateOutcome::LimitReached => return Ok(PutOutcome::LimitReached),
@@ -53,8 +51,7 @@ impl Sessions {
                     CreateOutcome::Exists => continue,
                 },
             };
-            let matches = only.if_match.as_ref().is_none_or(|condition| condition.holds(head.version));
-            if only.if_none_match_any || !matches {
+            if !only.holds(Some(head.version)) {
                 return Ok(PutOutcome::VersionMismatch);
             }
             if head.user != put.user_id && !self.make_room(&put.user_id).await? {
@@ -83,13 +80,13 @@ impl Sessions {
         &self,
         id: &SessionId,
         patch: &PatchSession,
-        if_match: Option<&IfMatch>,
+        only: &Precondition,
     ) -> Result<PatchOutcome, Error> {
         for _ in 0..ATTEMPTS {
             let reply = self.db.run(Command::hmget(&keys::session(&self.db, id.reference()), WHOLE)).await?;
             let record = self.readable(Record::whole(reply)?).filter(|record| record.times.live(self.db.now()));
             let Some(record) = record else { return Ok(PatchOutcome::Absent) };
-            if if_match.is_some_and(|condition| !condition.holds(record.version)) {
+            if !only.holds(Some(record.version)) {
                 return Ok(PatchOutcome::VersionMismatch);
             }
             let data = record.data.unwrap_or_default();

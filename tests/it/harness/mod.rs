@@ -1,1 +1,6 @@
 //! What tests stand on.
+
+pub mod app;
+pub mod backend;
+pub mod redis_server;
+pub mod rest_double;

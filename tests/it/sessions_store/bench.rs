@@ -1,17 +1,22 @@
 //! A session store over each backend, with every call to the backend counted, and made to give way first, so
 //! that concurrent callers meet at every step.
 
+use crate::harness::app::install_crypto;
+use crate::harness::backend::{native, raw};
+use crate::harness::redis_server::RedisServer;
+use crate::harness::rest_double::RestDouble;
 use agentapi::base::clock::{ManualClock, SystemClock, Timestamp};
+use agentapi::base::precondition::{Precondition, Versions};
 use agentapi::base::secret::Secret;
 use agentapi::base::text::{Name, TenantId};
+use agentapi::db::transport::layers::pipelining::{IN_FLIGHT, Pipelining};
 use agentapi::db::transport::memory::Memory;
-use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
+use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl};
 use agentapi::db::transport::{Execution, RedisTransport};
-use agentapi::db::{BackendClock, Batch, Command, Database, Effect, Reply, TenantDb};
+use agentapi::db::{BackendClock, Batch, Database, Reply, TenantDb};
 use agentapi::stores::sessions::{
-    CreateOutcome, IfMatch, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
+    CreateOutcome, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
 };
-use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -34,18 +39,6 @@ impl RedisTransport for Counted {
     }
 }
 
-/// A Redis of its own, which ends with the test.
-struct Redis {
-    process: Child,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.process.kill().expect("the server was ours to end");
-        self.process.wait().expect("the server ends");
-    }
-}
-
 pub struct Bench {
     pub db: TenantDb,
     pub other_tenant: TenantDb,
@@ -54,13 +47,18 @@ pub struct Bench {
     /// The time of the memory backend; a real server's cannot be moved.
     clock: Option<ManualClock>,
     memory: Option<Arc<Memory>>,
-    _server: Option<Redis>,
+    /// No other bench has keys with this prefix.
+    prefix: String,
+    _server: Option<Arc<RedisServer>>,
+    _double: Option<RestDouble>,
 }
 
 impl Bench {
     fn over(inner: Arc<dyn RedisTransport>, clock: BackendClock) -> Bench {
         let counted = Arc::new(Counted { inner, batches: AtomicUsize::new(0), commands: AtomicUsize::new(0) });
-        let database = Database::new(counted.clone(), "agentapi", clock);
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("sessions{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let database = Database::new(counted.clone(), &prefix, clock);
         Bench {
             db: database.tenant(&TenantId::parse("acme").unwrap()),
             other_tenant: database.tenant(&TenantId::parse("other").unwrap()),
@@ -68,7 +66,9 @@ impl Bench {
             counted,
             clock: None,
             memory: None,
+            prefix,
             _server: None,
+            _double: None,
         }
     }
 
@@ -79,31 +79,30 @@ impl Bench {
         Bench { clock: Some(clock), memory: Some(memory), ..bench }
     }
 
-    /// Nothing where there is no `redis-server` to start.
-    pub async fn native() -> Option<Bench> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = std::process::Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        let server = Redis { process };
-        let native = Native::new(NativeSettings {
-            url: Secret::new(format!("redis://127.0.0.1:{port}/0")),
-            tls: TlsFiles::default(),
-            max_connections: 4,
+    pub fn native() -> Bench {
+        let server = RedisServer::shared();
+        let bench = Bench::over(Arc::new(native(&server.url())), BackendClock::new(Arc::new(SystemClock)));
+        Bench { _server: Some(server), ..bench }
+    }
+
+    /// An Upstash-like REST server in front of a real Redis.
+    pub fn rest() -> Bench {
+        install_crypto();
+        let server = RedisServer::shared();
+        let double = RestDouble::start(server.port(), "token");
+        let rest = Rest::new(&RestSettings {
+            url: RestUrl::parse(&double.url()).unwrap(),
+            token: Secret::new(double.token().to_owned()),
             connection_timeout: Duration::from_secs(5),
-            patience: Duration::from_secs(5),
+            command_timeout: Duration::from_secs(5),
+            max_connections: 4,
+            ca_pem: None,
+            max_reply_bytes: MAX_REPLY_BYTES,
         })
         .unwrap();
-        let bench = Bench::over(Arc::new(native), BackendClock::new(Arc::new(SystemClock)));
-        for _ in 0..500 {
-            if bench.db.run(Command::time()).await.is_ok() {
-                return Some(Bench { _server: Some(server), ..bench });
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("redis-server did not come up");
+        let bench =
+            Bench::over(Arc::new(Pipelining::new(Arc::new(rest), IN_FLIGHT)), BackendClock::new(Arc::new(SystemClock)));
+        Bench { _server: Some(server), _double: Some(double), ..bench }
     }
 
     pub fn sessions(&self) -> Sessions {
@@ -147,10 +146,20 @@ impl Bench {
         (result, (after.0 - before.0, after.1 - before.1))
     }
 
+    /// The key of this tenant with this tag and what follows it, in the words of the backend.
+    pub fn key(&self, partition: &str, rest: &str) -> String {
+        format!("{}:{{acme:{partition}}}:{rest}", self.prefix)
+    }
+
+    /// The names of all keys of this bench; on a real Redis.
+    pub async fn all_keys(&self) -> Vec<String> {
+        let keys = self.raw(&["KEYS", &format!("{}:*", self.prefix)]).await.array().unwrap();
+        keys.into_iter().map(|key| key.text().unwrap()).collect()
+    }
+
     /// Says anything to the backend.
     pub async fn raw(&self, args: &[&str]) -> Reply {
-        let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
-        self.db.run(Command::raw(Effect::Once, args)).await.unwrap()
+        self.db.run(raw(args.iter().map(|arg| arg.to_string()))).await.unwrap()
     }
 }
 
@@ -174,8 +183,14 @@ pub fn data_of(session: &Session) -> &str {
     session.data.as_ref().expect("it was read whole").as_str()
 }
 
-pub fn version(number: u64) -> IfMatch {
-    IfMatch::Versions(vec![number])
+/// `If-Match` with this version.
+pub fn version(number: u64) -> Precondition {
+    Precondition { matches: Some(Versions::These(vec![number])), differs: None }
+}
+
+/// No condition.
+pub fn always() -> Precondition {
+    Precondition::default()
 }
 
 pub fn new(user: &str) -> NewSession {

@@ -1,9 +1,10 @@
 //! How many sessions a user may have.
 
-use super::bench::{Bench, created, id, id_of, name, new, refreshable};
+use super::bench::{Bench, always, created, id, id_of, name, new, refreshable};
 use agentapi::stores::sessions::{
-    CreateOutcome, JsonObject, LimitPolicy, NewSession, Precondition, PutOutcome, PutSession, RefreshOutcome, Sessions,
+    CreateOutcome, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Sessions,
 };
+use agentapi::tenancy::SessionLimitPolicy;
 
 on_every_backend!(
     the_oldest_session_makes_room,
@@ -13,7 +14,7 @@ on_every_backend!(
     sessions_in_other_partitions_count,
 );
 
-fn limited(bench: &Bench, limit: u32, policy: LimitPolicy) -> Sessions {
+fn limited(bench: &Bench, limit: u32, policy: SessionLimitPolicy) -> Sessions {
     bench.sessions_with(|settings| {
         settings.max_per_user = limit;
         settings.limit_policy = policy;
@@ -25,7 +26,7 @@ async fn count(sessions: &Sessions, user: &str) -> usize {
 }
 
 async fn the_oldest_session_makes_room(bench: &Bench) {
-    let sessions = limited(bench, 2, LimitPolicy::EvictOldest);
+    let sessions = limited(bench, 2, SessionLimitPolicy::EvictOldest);
     let (oldest, token) = refreshable(&sessions, "u").await;
     bench.tick();
     let middle = created(&sessions, new("u")).await;
@@ -45,12 +46,12 @@ async fn a_lowered_limit_is_kept_at_the_next_creation(bench: &Bench) {
     for _ in 0..250 {
         created(&sessions, new("u")).await;
     }
-    created(&limited(bench, 3, LimitPolicy::EvictOldest), new("u")).await;
+    created(&limited(bench, 3, SessionLimitPolicy::EvictOldest), new("u")).await;
     assert_eq!(count(&sessions, "u").await, 3);
 }
 
 async fn a_full_user_is_refused(bench: &Bench) {
-    let sessions = limited(bench, 2, LimitPolicy::Reject);
+    let sessions = limited(bench, 2, SessionLimitPolicy::Reject);
     let first = created(&sessions, new("u")).await;
     created(&sessions, new("u")).await;
     assert!(matches!(sessions.create(new("u")).await.unwrap(), CreateOutcome::LimitReached));
@@ -59,15 +60,15 @@ async fn a_full_user_is_refused(bench: &Bench) {
     let other = id_of(&created(&sessions, new("other")).await);
     let put =
         PutSession { user_id: name("u"), data: JsonObject::default(), metadata: JsonObject::default(), ttl: None };
-    let moved = sessions.put(&other, put, &Precondition::default()).await.unwrap();
+    let moved = sessions.put(&other, put, &always()).await.unwrap();
     assert!(matches!(moved, PutOutcome::LimitReached));
-    sessions.revoke(&first.reference, None).await.unwrap();
+    sessions.revoke(&first.reference, &always()).await.unwrap();
     created(&sessions, new("u")).await;
     assert_eq!(count(&sessions, "u").await, 2);
 }
 
 async fn concurrent_creations_keep_the_limit(bench: &Bench) {
-    for policy in [LimitPolicy::EvictOldest, LimitPolicy::Reject] {
+    for policy in [SessionLimitPolicy::EvictOldest, SessionLimitPolicy::Reject] {
         let user = format!("{policy:?}");
         let sessions = limited(bench, 3, policy);
         let creators = (0..8).map(|_| {
@@ -78,13 +79,13 @@ async fn concurrent_creations_keep_the_limit(bench: &Bench) {
         for creator in creators.collect::<Vec<_>>() {
             there += usize::from(matches!(creator.await.unwrap(), CreateOutcome::Created { .. }));
         }
-        assert_eq!(there, if policy == LimitPolicy::Reject { 3 } else { 8 });
+        assert_eq!(there, if policy == SessionLimitPolicy::Reject { 3 } else { 8 });
         assert_eq!(count(&sessions, &user).await, 3);
     }
 }
 
 async fn sessions_in_other_partitions_count(bench: &Bench) {
-    let sessions = limited(bench, 2, LimitPolicy::EvictOldest);
+    let sessions = limited(bench, 2, SessionLimitPolicy::EvictOldest);
     created(&sessions, NewSession { id: Some(id("first")), ..new("u") }).await;
     bench.tick();
     created(&sessions, NewSession { id: Some(id("second")), ..new("u") }).await;
@@ -93,6 +94,6 @@ async fn sessions_in_other_partitions_count(bench: &Bench) {
     assert_eq!(count(&sessions, "u").await, 2);
     assert!(!sessions.exists(&id("first")).await.unwrap());
     assert!(sessions.exists(&id("second")).await.unwrap());
-    let rejecting = limited(bench, 2, LimitPolicy::Reject);
+    let rejecting = limited(bench, 2, SessionLimitPolicy::Reject);
     assert!(matches!(rejecting.create(new("u")).await.unwrap(), CreateOutcome::LimitReached));
 }

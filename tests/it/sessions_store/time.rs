@@ -1,11 +1,11 @@
 //! What time does to sessions. Only on the memory backend, whose clock can be moved.
 
-use super::bench::{Bench, created, created_with_token, data_of, id, id_of, name, new, object, refreshable};
+use super::bench::{Bench, always, created, created_with_token, data_of, id, id_of, name, new, object, refreshable};
 use super::refreshing::refreshed;
 use agentapi::stores::sessions::{
-    CreateOutcome, JsonObject, LimitPolicy, NewSession, Precondition, PutOutcome, PutSession, RefreshOutcome, Touch,
-    TtlPolicy,
+    CreateOutcome, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Touch,
 };
+use agentapi::tenancy::{SessionLimitPolicy, SessionTtlPolicy};
 use std::time::Duration;
 
 fn seconds(number: u64) -> Option<Duration> {
@@ -70,7 +70,7 @@ async fn an_absolute_end_is_never_passed() {
 #[tokio::test]
 async fn a_lifetime_of_its_own_wins_over_the_policy() {
     let bench = Bench::memory();
-    for policy in [TtlPolicy::Fixed, TtlPolicy::Adaptive] {
+    for policy in [SessionTtlPolicy::Fixed, SessionTtlPolicy::Adaptive] {
         let sessions = bench.sessions_with(|settings| settings.policy = policy);
         let at = id_of(&created(&sessions, NewSession { ttl: seconds(20_000), ..new("u") }).await);
         bench.advance(1999);
@@ -79,7 +79,7 @@ async fn a_lifetime_of_its_own_wins_over_the_policy() {
         assert_eq!(sessions.read(&at, Touch::Yes).await.unwrap().unwrap().ttl, 20_000);
         let put =
             PutSession { user_id: name("u"), data: JsonObject::default(), metadata: JsonObject::default(), ttl: None };
-        let PutOutcome::Replaced(session) = sessions.put(&at, put, &Precondition::default()).await.unwrap() else {
+        let PutOutcome::Replaced(session) = sessions.put(&at, put, &always()).await.unwrap() else {
             panic!("it lives")
         };
         assert_eq!(session.ttl, 3600, "replaced without one, it has none");
@@ -98,7 +98,7 @@ async fn a_fixed_lifetime_is_not_shortened_by_use() {
 #[tokio::test]
 async fn the_adaptive_policy_grants_by_how_recently_a_session_was_used() {
     let bench = Bench::memory();
-    let sessions = bench.sessions_with(|settings| settings.policy = TtlPolicy::Adaptive);
+    let sessions = bench.sessions_with(|settings| settings.policy = SessionTtlPolicy::Adaptive);
     for (idle, granted) in [(300, 3600), (301, 1800), (1800, 1800), (1801, 900)] {
         let at = id_of(&created(&sessions, new("u")).await);
         bench.advance(idle);
@@ -114,7 +114,7 @@ async fn the_adaptive_policy_grants_by_how_recently_a_session_was_used() {
 #[tokio::test]
 async fn the_adaptive_policy_ends_a_session_two_hours_after_its_creation() {
     let bench = Bench::memory();
-    let sessions = bench.sessions_with(|settings| settings.policy = TtlPolicy::Adaptive);
+    let sessions = bench.sessions_with(|settings| settings.policy = SessionTtlPolicy::Adaptive);
     let capped = id_of(&created(&sessions, new("u")).await);
     let absolute = id_of(&created(&sessions, NewSession { absolute_ttl: seconds(10_000), ..new("u") }).await);
     for _ in 0..(7200 / 240 - 1) {
@@ -144,7 +144,7 @@ async fn after_the_grace_a_used_token_ends_the_session() {
 #[tokio::test]
 async fn a_refresh_brings_an_ended_session_back_with_its_data() {
     let bench = Bench::memory();
-    for policy in [TtlPolicy::Fixed, TtlPolicy::Adaptive] {
+    for policy in [SessionTtlPolicy::Fixed, SessionTtlPolicy::Adaptive] {
         let sessions = bench.sessions_with(|settings| settings.policy = policy);
         let new = NewSession { data: object(r#"{"a":1}"#), refresh: true, ..new("u") };
         let (session, token) = created_with_token(&sessions, new).await;
@@ -196,7 +196,7 @@ async fn an_ended_session_does_not_count_against_the_limit() {
     let bench = Bench::memory();
     let sessions = bench.sessions_with(|settings| {
         settings.max_per_user = 1;
-        settings.limit_policy = LimitPolicy::Reject;
+        settings.limit_policy = SessionLimitPolicy::Reject;
     });
     created(&sessions, new("u")).await;
     bench.advance(3600);

@@ -4,7 +4,8 @@
 //!
 //! Nothing waits when there is room: a request is made as soon as fewer than the allowed number are in
 //! flight, with whatever has arrived by the time it is written. Requests belong to tasks of their own, so
-//! that a caller who goes away takes nothing from the others.
+//! that a caller who goes away takes nothing from the others. The tasks, and with them the connections, live
+//! on one runtime: that of the server's main thread, which outlives the workers and has little else to do.
 
 use crate::db::transport::{Execution, RedisTransport};
 use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
@@ -32,6 +33,7 @@ pub struct Pipelining {
 struct Shared {
     inner: Arc<dyn RedisTransport>,
     in_flight: usize,
+    home: Option<Handle>,
     state: Mutex<State>,
 }
 
@@ -49,22 +51,27 @@ struct Waiting {
 }
 
 impl Pipelining {
-    /// A layer over `inner` with at most `in_flight` shared requests at a time, and at least one.
+    /// A layer over `inner` with at most `in_flight` shared requests at a time, and at least one. They run on
+    /// the runtime in which this is called, which must be kept running; outside of one, on that of whoever
+    /// calls first.
     pub fn new(inner: Arc<dyn RedisTransport>, in_flight: usize) -> Self {
-        Pipelining { shared: Arc::new(Shared { inner, in_flight: in_flight.max(1), state: Mutex::default() }) }
+        let home = Handle::try_current().ok();
+        Pipelining { shared: Arc::new(Shared { inner, in_flight: in_flight.max(1), home, state: Mutex::default() }) }
     }
 }
 
 impl RedisTransport for Pipelining {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
-        // What the backend would refuse as a whole must not take others with it.
-        if batch.is_atomic() || !is_text(batch) {
-            return self.shared.inner.execute(batch);
-        }
         Box::pin(async move {
-            let answer = self.shared.enqueue(batch)?;
-            // The task is gone only when its runtime ended or the transport below panicked.
-            answer.await.unwrap_or(Err(Error::new(ErrorKind::Disconnected, Delivery::Unknown)))
+            // What the backend would refuse as a whole must not take others with it.
+            let outcome = if batch.is_atomic() || !is_text(batch) {
+                let (inner, batch) = (Arc::clone(&self.shared.inner), batch.clone());
+                self.shared.runtime()?.spawn(async move { inner.execute(&batch).await }).await.ok()
+            } else {
+                self.shared.enqueue(batch)?.await.ok()
+            };
+            // A task is gone only when its runtime ended or the transport below panicked.
+            outcome.unwrap_or(Err(Error::new(ErrorKind::Disconnected, Delivery::Unknown)))
         })
     }
 }
@@ -74,9 +81,13 @@ fn is_text(batch: &Batch) -> bool {
 }
 
 impl Shared {
+    fn runtime(&self) -> Result<Handle, Error> {
+        let none = Error::new(ErrorKind::Protocol("there is no runtime to send from"), Delivery::NotSent);
+        self.home.clone().or_else(|| Handle::try_current().ok()).ok_or(none)
+    }
+
     fn enqueue(self: &Arc<Self>, batch: &Batch) -> Result<oneshot::Receiver<Result<Vec<Reply>, Error>>, Error> {
-        let runtime = Handle::try_current()
-            .map_err(|_| Error::new(ErrorKind::Protocol("there is no runtime to send from"), Delivery::NotSent))?;
+        let runtime = self.runtime()?;
         let commands = batch.commands().to_vec();
         let bytes = commands.iter().flat_map(Command::args).map(|argument| argument.len()).sum();
         let (answer, receiver) = oneshot::channel();

@@ -6,7 +6,7 @@
 //! pathological pattern, say) is bounded by memory alone.
 
 use super::commands::Specification;
-use super::lua_value::{argument, from_lua, text_of, to_lua};
+use super::lua_value::{argument, from_lua, one_line, text_of, to_lua};
 use super::refusal::{Answer, refuse};
 use super::table::Table;
 use crate::db::Refusal;
@@ -150,7 +150,13 @@ impl Engine {
                 self.compiled.borrow_mut().insert(digest.into(), function.clone());
                 Ok(function)
             }
-            Err(error) => refuse(&format!("ERR Error compiling script (new function): {error}")),
+            Err(error) => {
+                let message = match &error {
+                    mlua::Error::SyntaxError { message, .. } => message.clone(),
+                    other => other.to_string(),
+                };
+                refuse(&format!("ERR Error compiling script (new function): {message}"))
+            }
         }
     }
 }
@@ -194,7 +200,7 @@ fn refusal_of(error: &Value, digest: &[u8]) -> Refusal {
             None => format!("ERR unknown error script: {digest}"),
         },
     };
-    Refusal::from_line(&line.replace(['\r', '\n'], " "))
+    Refusal::from_line(&one_line(&line))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use super::number;
 use crate::db::Refusal;
 use crate::db::reply::Reply;
 use bytes::Bytes;
-use mlua::{Lua, LuaString, Table, Value};
+use mlua::{Lua, Table, Value};
 
 /// How deep a script's answer may be nested.
 const DEPTH: usize = 100;
@@ -63,10 +63,10 @@ fn nested(value: Value, depth: usize) -> mlua::Result<Reply> {
                 return Err(mlua::Error::runtime("reached lua stack limit"));
             };
             if let Some(line) = field(&table, "err")? {
-                return Ok(Reply::Refused(Refusal::from_line(&line)));
+                return Ok(Reply::Refused(Refusal::from_line(&one_line(line.trim_end_matches(['\r', '\n'])))));
             }
             if let Some(text) = field(&table, "ok")? {
-                return Ok(Reply::Status(text));
+                return Ok(Reply::Status(one_line(&text)));
             }
             let mut items = Vec::with_capacity(table.raw_len());
             for item in table.sequence_values::<Value>() {
@@ -80,14 +80,19 @@ fn nested(value: Value, depth: usize) -> mlua::Result<Reply> {
 
 fn field(table: &Table, name: &str) -> mlua::Result<Option<String>> {
     match table.raw_get::<Value>(name)? {
-        Value::String(text) => Ok(Some(line(&text))),
+        // As far as a C string goes.
+        Value::String(text) => {
+            let bytes = text.as_bytes();
+            let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+            Ok(Some(String::from_utf8_lossy(text).into_owned()))
+        }
         _ => Ok(None),
     }
 }
 
-/// One line of text: a status or an error has no others.
-fn line(text: &LuaString) -> String {
-    text.to_string_lossy().replace(['\r', '\n'], " ")
+/// A status and an error are one line each.
+pub(super) fn one_line(text: &str) -> String {
+    text.replace(['\r', '\n'], " ")
 }
 
 /// The whole part of a number; what fits in no integer is the least one, as C has it on the machines Redis runs on.

@@ -84,7 +84,7 @@ impl Memory {
     fn run(&self, batch: &Batch) -> Vec<Reply> {
         let requests = batch.commands().iter().map(Request::parse);
         let answers: Vec<Answer> = if batch.is_atomic() {
-            self.transaction(requests.collect())
+            self.transaction(&requests.collect::<Vec<_>>())
         } else {
             requests.map(|request| self.one(&request?)).collect()
         };
@@ -101,7 +101,7 @@ impl Memory {
     }
 
     /// As `MULTI` does, runs nothing if one command cannot even be queued; else all, whatever they answer.
-    fn transaction(&self, requests: Vec<Result<Request<'_>, Refusal>>) -> Vec<Answer> {
+    fn transaction(&self, requests: &[Result<Request<'_>, Refusal>]) -> Vec<Answer> {
         let keys = requests.iter().flatten().flat_map(Request::keys);
         let mut tags = keys.map(|key| tag_of(key));
         let tag = tags.next();
@@ -109,7 +109,7 @@ impl Memory {
             return requests.iter().map(|_| refuse(CROSS_SLOT)).collect();
         }
         if requests.iter().any(Result::is_err) {
-            return requests.into_iter().map(|request| request.and_then(|_| refuse(DISCARDED))).collect();
+            return requests.iter().map(|_| refuse(DISCARDED)).collect();
         }
         let run = |table: &mut Table| requests.iter().flatten().map(|request| request.run(table)).collect();
         match tag {

@@ -26,7 +26,8 @@ pub(super) fn score(bytes: &[u8]) -> Result<f64, Refusal> {
     let overflown = number.is_infinite() && bytes.iter().any(u8::is_ascii_digit);
     let mantissa = bytes.split(|b| matches!(b, b'e' | b'E')).next().unwrap_or_default();
     let underflown = number == 0.0 && mantissa.iter().any(|b| (b'1'..=b'9').contains(b));
-    if number.is_nan() || overflown || underflown { refuse(NOT_A_FLOAT) } else { Ok(number) }
+    // Redis keeps -0 in large sets and loses it in small ones; here it is 0 everywhere.
+    if number.is_nan() || overflown || underflown { refuse(NOT_A_FLOAT) } else { Ok(number + 0.0) }
 }
 
 /// One end of a range of scores. C's `strtod` reads it, so it may be empty or start with a space, and a

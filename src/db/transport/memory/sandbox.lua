@@ -20,6 +20,12 @@ local function settled(ok, ...)
   return ok, ...
 end
 
+-- As in Redis, what pcall catches of a refusal is its line; xpcall's handler is given the table.
+local function flattened(ok, result, ...)
+  if not ok and type(result) == "table" and type(result.err) == "string" then return false, result.err end
+  return ok, result, ...
+end
+
 local redis = {}
 
 function redis.call(...)
@@ -67,7 +73,7 @@ local globals = setmetatable({
   _VERSION = _VERSION, assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, next = next,
   pairs = pairs, rawequal = rawequal, rawget = rawget, select = select, setmetatable = setmetatable,
   tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
-  pcall = function(...) return settled(pcall(...)) end,
+  pcall = function(...) return flattened(settled(pcall(...))) end,
   xpcall = function(...) return settled(xpcall(...)) end,
   math = readonly(math), redis = readonly(redis), string = readonly(string), table = readonly(table),
 }, {

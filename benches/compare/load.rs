@@ -1,0 +1,140 @@
+//! The load: `redis-benchmark` and `wrk`, and what the servers used meanwhile.
+
+use crate::Failure;
+use crate::processes::{self, Process, whole_machine};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// One variant in one round.
+pub struct Measurement {
+    /// Requests answered per second.
+    pub per_second: f64,
+    /// The time within which 99 of 100 requests were answered, in milliseconds; where the tool tells it.
+    pub p99_millis: Option<f64>,
+    /// CPU time of the HTTP server per request, in microseconds; where there is one.
+    pub server_micros: Option<f64>,
+    /// CPU time of Redis per request, in microseconds.
+    pub redis_micros: f64,
+    /// Cores that were busy with something else.
+    pub others: f64,
+}
+
+/// What a source of load says of its run.
+pub struct Told {
+    /// Requests that were answered.
+    pub requests: f64,
+    /// How many of them per second.
+    pub per_second: f64,
+    /// As in [`Measurement`].
+    pub p99_millis: Option<f64>,
+}
+
+/// Sends requests for a second, so that connections, caches and the branch predictor are warm.
+pub fn warm_up(server: &Process, path: &str, api_key: Option<&str>) -> Result<(), Failure> {
+    run_wrk(server, path, api_key, "1s").map(drop)
+}
+
+/// `GET path` over 64 connections that stay open.
+pub fn wrk(server: &Process, redis: &Process, path: &str, api_key: Option<&str>) -> Result<Measurement, Failure> {
+    measured(Some(server), &[], redis, || run_wrk(server, path, api_key, "3s"))
+}
+
+/// `GET key` straight to Redis.
+pub fn redis_benchmark(redis: &Process, key: &str) -> Result<Measurement, Failure> {
+    const REQUESTS: u32 = 150_000;
+    measured(None, &[], redis, || {
+        let mut command = Command::new("redis-benchmark");
+        command.args(["-p", &redis.port().to_string(), "-c", "64", "-n", &REQUESTS.to_string(), "--csv", "GET", key]);
+        let text = output(command)?;
+        // The last line: the command, requests per second, then from version 7 on latencies, of which the sixth is p99.
+        let line = text.lines().last().unwrap_or_default();
+        let cells: Vec<&str> = line.split(',').map(|cell| cell.trim_matches('"')).collect();
+        let number = |index: usize| cells.get(index).and_then(|cell| cell.parse::<f64>().ok());
+        let per_second = number(1).ok_or_else(|| format!("redis-benchmark said: {text}"))?;
+        Ok(Told { requests: f64::from(REQUESTS), per_second, p99_millis: number(6) })
+    })
+}
+
+/// Runs the load on `server` and watches what is used meanwhile. The processes `beside` it take part unreported.
+pub fn measured(
+    server: Option<&Process>,
+    beside: &[&Process],
+    redis: &Process,
+    run: impl FnOnce() -> Result<Told, Failure>,
+) -> Result<Measurement, Failure> {
+    let cpu = || -> Result<Used, Failure> {
+        Ok(Used {
+            server: server.map(Process::cpu).transpose()?.unwrap_or_default(),
+            redis: redis.cpu()?,
+            load: processes::load()? + beside.iter().map(|process| process.cpu()).sum::<Result<Duration, _>>()?,
+            machine: whole_machine()?,
+        })
+    };
+    let (began, before) = (Instant::now(), cpu()?);
+    let told = run()?;
+    let (lasted, after) = (began.elapsed(), cpu()?);
+    let used = |of: fn(&Used) -> Duration| of(&after).saturating_sub(of(&before));
+    let (of_server, of_redis) = (used(|u| u.server), used(|u| u.redis));
+    let others = used(|u| u.machine).saturating_sub(of_server + of_redis + used(|u| u.load));
+    let per_request = |time: Duration| time.as_secs_f64() * 1e6 / told.requests;
+    Ok(Measurement {
+        per_second: told.per_second,
+        p99_millis: told.p99_millis,
+        server_micros: server.map(|_| per_request(of_server)),
+        redis_micros: per_request(of_redis),
+        others: others.as_secs_f64() / lasted.as_secs_f64(),
+    })
+}
+
+/// CPU time so far.
+struct Used {
+    server: Duration,
+    redis: Duration,
+    load: Duration,
+    machine: Duration,
+}
+
+fn run_wrk(server: &Process, path: &str, api_key: Option<&str>, time: &str) -> Result<Told, Failure> {
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c64", "--latency", "-d", time]);
+    if let Some(key) = api_key {
+        command.arg("-H").arg(format!("Authorization: Bearer {key}"));
+    }
+    command.arg(format!("http://127.0.0.1:{}{path}", server.port()));
+    let text = output(command)?;
+    if text.contains("Non-2xx") || text.contains("Socket errors") {
+        return Err(format!("requests failed: {text}").into());
+    }
+    let after = |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label));
+    let per_second = after("Requests/sec:").and_then(|number| number.trim().parse().ok());
+    let requests = text.lines().find(|line| line.contains(" requests in ")).and_then(|line| {
+        let count = line.split_whitespace().next()?;
+        count.parse().ok()
+    });
+    let (Some(requests), Some(per_second)) = (requests, per_second) else {
+        return Err(format!("wrk said: {text}").into());
+    };
+    Ok(Told { requests, per_second, p99_millis: after("99%").and_then(millis) })
+}
+
+/// Reads `636.00us`, `1.54ms`, `2.00s`.
+fn millis(text: &str) -> Option<f64> {
+    let text = text.trim();
+    let (number, factor) = if let Some(number) = text.strip_suffix("us") {
+        (number, 1e-3)
+    } else if let Some(number) = text.strip_suffix("ms") {
+        (number, 1.0)
+    } else {
+        (text.strip_suffix('s')?, 1e3)
+    };
+    Some(number.parse::<f64>().ok()? * factor)
+}
+
+fn output(mut command: Command) -> Result<String, Failure> {
+    let program = command.get_program().to_owned();
+    let output = command.output().map_err(|error| format!("{program:?}: {error}"))?;
+    if !output.status.success() {
+        return Err(format!("{program:?} ended: {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}

@@ -1,0 +1,134 @@
+//! The application put together: one backend, the capabilities over it, and the table of all endpoints.
+
+mod backend;
+mod idempotency;
+mod monitor;
+mod upkeep;
+
+use crate::admin;
+use crate::base::clock::Clock;
+use crate::config::Config;
+use crate::db::transport::layers::metrics::BackendMetrics;
+use crate::db::{BackendClock, Database};
+use crate::http::ports::Health;
+use crate::http::server::Site;
+use crate::http::{self, Endpoints, HttpMetrics, Platform, TrustedProxies};
+use crate::stores::sessions::{Upkeep, routes as sessions};
+use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
+use actix_web::web;
+use idempotency::Records;
+use monitor::Monitor;
+use prometheus_client::registry::Registry as Metrics;
+use std::sync::Arc;
+
+pub use backend::StartError;
+
+/// A running application, shared by its workers.
+#[derive(Clone)]
+pub struct Application {
+    config: Arc<Config>,
+    database: Database,
+    sessions: web::Data<sessions::OpenSessions>,
+    sessions_upkeep: Arc<Upkeep>,
+    embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
+    registry: Arc<Registry>,
+    monitor: Arc<Monitor>,
+    metrics: Arc<Metrics>,
+    http_metrics: HttpMetrics,
+}
+
+impl Application {
+    /// Builds everything; asks the backend nothing yet. Time is told by `clock`.
+    ///
+    /// # Errors
+    /// When the backend's settings cannot be used.
+    pub fn new(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
+        let mut metrics = Metrics::default();
+        let backend_metrics = BackendMetrics::register(&mut metrics);
+        let http_metrics = HttpMetrics::register(&mut metrics);
+        let backend = backend::open(&config, &clock, &backend_metrics)?;
+        let database = Database::new(backend.transport, &config.key_prefix, BackendClock::new(clock.clone()));
+        let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
+        // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
+        let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
+        let sessions_upkeep = Arc::new(Upkeep::default());
+        upkeep::register(&mut metrics, &sessions_upkeep);
+        let open = sessions::OpenSessions::new(sessions_in, config.sessions.clone(), sessions_upkeep.clone());
+        let steady = Arc::new(SteadyClock::start());
+        Ok(Application {
+            registry: Arc::new(Registry::new(database.system(), steady, RegistrySettings::default())),
+            monitor: Arc::new(Monitor::new(database.clone(), backend.name)),
+            config: Arc::new(config),
+            database,
+            sessions: web::Data::new(open),
+            sessions_upkeep,
+            embedded: backend.embedded,
+            metrics: Arc::new(metrics),
+            http_metrics,
+        })
+    }
+
+    /// Tenants and keys.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Starts what goes on in the background, on this thread's runtime: watching the backend, and clearing
+    /// what has ended.
+    pub fn start_background(&self) {
+        tokio::spawn(self.monitor.clone().watch());
+        tokio::spawn(upkeep::run(
+            self.sessions_upkeep.clone(),
+            self.embedded.clone(),
+            self.config.sessions.cleanup_interval,
+        ));
+    }
+
+    /// Asks the backend how it is, and for its time.
+    pub async fn look_at_backend(&self) -> bool {
+        self.monitor.backend().await.serves
+    }
+
+    fn capabilities(&self) -> Endpoints {
+        let health = http::health(self.monitor.clone(), self.metrics.clone(), self.config.metrics_token.clone());
+        table(self.config.platform.admin_key.is_some()).and(health)
+    }
+}
+
+/// The whole table, for those who describe it rather than serve it.
+pub fn described() -> Endpoints {
+    let nothing = Arc::new(monitor::Nothing);
+    table(true).and(http::health(nothing, Arc::new(Metrics::default()), None))
+}
+
+/// The endpoints of all slices. A new store adds its line here.
+fn table(with_admin: bool) -> Endpoints {
+    let stores = sessions::endpoints();
+    if with_admin { stores.and(admin::endpoints()) } else { stores }
+}
+
+impl Site for Application {
+    fn endpoints(&self) -> Endpoints {
+        let capabilities = self.capabilities();
+        let documentation = http::documentation(&capabilities);
+        capabilities.and(documentation)
+    }
+
+    fn platform(&self) -> Platform {
+        let records = Arc::new(Records::new(self.database.clone()));
+        Platform::new(self.config.platform.clone(), self.registry.clone(), records, self.http_metrics.clone())
+    }
+
+    fn provide(&self, config: &mut web::ServiceConfig) {
+        config.app_data(self.sessions.clone()).app_data(web::Data::from(self.registry.clone())).app_data(web::Data::<
+            TrustedProxies,
+        >::new(
+            self.config.trusted_proxies.clone(),
+        ));
+    }
+}

@@ -1,0 +1,58 @@
+//! `agentapi serve`.
+
+use super::{complain, logging, newcomer, print};
+use crate::app::Application;
+use crate::base::clock::SystemClock;
+use crate::config::Config;
+use crate::http::server;
+use std::net::TcpListener;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long the start waits for the backend. Without it the server starts all the same, and is not ready.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+
+/// Serves until it is told to stop: 0; 1 when it could not start.
+pub(super) fn serve(mut config: Config) -> ExitCode {
+    logging::start(config.log);
+    let embedded = newcomer::is_embedded(&config);
+    let made_up = if embedded && config.platform.admin_key.is_none() { newcomer::admin_key() } else { None };
+    if made_up.is_some() {
+        config.platform.admin_key.clone_from(&made_up);
+    }
+    let (address, settings) = (config.address, config.server.clone());
+    let listener = match TcpListener::bind(address) {
+        Ok(listener) => listener,
+        Err(error) => return complain(&format!("cannot listen on {}:{}: {}", address.0, address.1, error.kind()), 1),
+    };
+    let system = actix_web::rt::System::new();
+    // What the backends run in the background belongs to this runtime, which outlives the workers'.
+    let app = match system.block_on(async { Application::new(config, Arc::new(SystemClock)) }) {
+        Ok(app) => app,
+        Err(error) => return complain(&error.to_string(), super::MISCONFIGURED),
+    };
+    let served = system.block_on(async {
+        app.start_background();
+        let bound = listener.local_addr()?;
+        if embedded {
+            let key = newcomer::first_tenant(&app).await;
+            welcome(&newcomer::welcome(bound, settings.tls.is_some(), made_up.as_ref(), key.as_ref()));
+        } else {
+            let ready = tokio::time::timeout(FIRST_LOOK, app.look_at_backend()).await.unwrap_or(false);
+            tracing::info!(address = %bound, ready, admin_api = app.config().platform.admin_key.is_some(), "listening");
+        }
+        server::serve(listener, &settings, app.clone())?.await
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => complain(&format!("the server ended: {}", error.kind()), 1),
+    }
+}
+
+/// The one text that goes to standard output: a newcomer pastes from it.
+fn welcome(text: &str) {
+    if print(text) != ExitCode::SUCCESS {
+        tracing::warn!("the welcome could not be printed");
+    }
+}

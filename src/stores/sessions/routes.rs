@@ -1,0 +1,464 @@
+//! Sessions over HTTP: from requests to the store, and from its outcomes to answers.
+
+use super::settings::SessionSettings;
+use super::store::Sessions;
+use super::types::{
+    CreateOutcome, Cursor, Error, NewSession, Page as Listed, PatchOutcome, PatchSession, PutOutcome, PutSession,
+    RefreshOutcome, RefreshToken, RevokeOutcome, Session, Touch,
+};
+use super::upkeep::Upkeep;
+use super::{JsonObject, ObjectPatch, SessionId, SessionRef};
+use crate::base::clock::Timestamp;
+use crate::base::code::Code;
+use crate::base::duration::DurationField;
+use crate::base::text::Name;
+use crate::db::Database;
+use crate::http::{
+    CURSOR, Endpoints, Fault, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg, Preconditions,
+    Problem, Query, Scoped, etag,
+};
+use crate::tenancy::{Access, Area, Scope, Tenant};
+use actix_web::HttpResponse;
+use actix_web::http::header::LOCATION;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+const READ: Scope = Scope::new(Area::Sessions, Access::Read);
+const WRITE: Scope = Scope::new(Area::Sessions, Access::Write);
+/// The most sessions in one batch.
+const BATCH: usize = 1000;
+
+const TOUCH: Parameter =
+    Parameter { name: "touch", kind: "boolean", meaning: "`false`: reading does not count as use" };
+const EXCEPT: Parameter = Parameter { name: "except", kind: "string", meaning: "The id of a session that stays" };
+
+/// Opens the session store of a tenant.
+pub struct OpenSessions {
+    database: Database,
+    settings: SessionSettings,
+    upkeep: Arc<Upkeep>,
+}
+
+impl OpenSessions {
+    /// Sessions in this database, with these settings where a tenant has none of its own.
+    pub fn new(database: Database, settings: SessionSettings, upkeep: Arc<Upkeep>) -> Self {
+        OpenSessions { database, settings, upkeep }
+    }
+}
+
+impl Opens for OpenSessions {
+    type Store = Sessions;
+
+    fn open(&self, tenant: &Tenant) -> Sessions {
+        Sessions::new(self.database.tenant(&tenant.id), self.settings.for_tenant(tenant), self.upkeep.clone())
+    }
+}
+
+type Store = Scoped<OpenSessions>;
+type Outcome = Result<HttpResponse, Problem>;
+
+/// The table.
+pub fn endpoints() -> Endpoints {
+    Endpoints::under("/v1/sessions")
+        .post("", WRITE, create)
+        .says("Creates a session; the server makes its id unless one is given")
+        .takes::<CreateBody>()
+        .answers::<CreatedSession>(201, "Created, with `Location` and `ETag`")
+        .refuses(&[Code::SessionExists, Code::SessionLimitReached, Code::StorageFull])
+        .creates()
+        .get("", READ, list)
+        .says("The tenant's sessions, newest first, without ids and data")
+        .query(&[LIMIT, CURSOR])
+        .answers::<Page<SessionSchema>>(200, "A page")
+        .refuses(&[Code::InvalidCursor])
+        .post("/batch", WRITE, batch)
+        .says("Reads (`get`) or revokes (`delete`) up to 1000 sessions; reading does not count as use")
+        .takes::<BatchBody>()
+        .answers::<BatchAnswer>(200, "The sessions in order, `null` where there is none; or how many were revoked")
+        .post("/refresh", WRITE, refresh)
+        .says("Exchanges a refresh token for a new one, and gives the session a new id")
+        .takes::<RefreshBody>()
+        .answers::<CreatedSession>(200, "The session under its new id; the same again for 10 s")
+        .refuses(&[Code::RefreshTokenInvalid, Code::RefreshTokenReused])
+        .get("/{id}", READ, read)
+        .says("Reads a session and slides its expiry, at most once per tenth of its lifetime")
+        .query(&[TOUCH])
+        .answers::<SessionSchema>(200, "The session, with `ETag`")
+        .answers_empty(304, "It is at the version of `If-None-Match`")
+        .refuses(&[Code::SessionNotFound, Code::InvalidHeader])
+        .head("/{id}", READ, exists)
+        .says("Whether a session is there; never slides its expiry")
+        .answers_empty(200, "It is")
+        .refuses(&[Code::SessionNotFound])
+        .put("/{id}", WRITE, put)
+        .says("Replaces a session, or creates it under this id")
+        .takes::<PutBody>()
+        .answers::<SessionSchema>(200, "Replaced")
+        .answers::<SessionSchema>(201, "Created")
+        .refuses(&[Code::VersionMismatch, Code::SessionLimitReached, Code::InvalidHeader, Code::StorageFull])
+        .patch("/{id}", WRITE, patch)
+        .says("Merges changes in (RFC 7396); two writers never lose each other's members")
+        .takes::<PatchBody>()
+        .answers::<SessionSchema>(200, "The session as it is now")
+        .refuses(&[
+            Code::SessionNotFound,
+            Code::VersionMismatch,
+            Code::EditConflict,
+            Code::InvalidHeader,
+            Code::StorageFull,
+        ])
+        .delete("/{id}", WRITE, revoke)
+        .says("Revokes a session, by its id or by the `ref` that lists show")
+        .answers_empty(204, "Revoked")
+        .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::InvalidHeader])
+        .post("/{id}/extend", WRITE, extend)
+        .says("Gives a session a new expiry; `ttl` becomes its own lifetime")
+        .takes::<ExtendBody>()
+        .answers::<SessionSchema>(200, "The session")
+        .refuses(&[Code::SessionNotFound])
+        .post("/{id}/rotate", WRITE, rotate)
+        .says("Gives a session a new id; the old one is invalid at once")
+        .answers::<SessionSchema>(200, "The session under its new id")
+        .refuses(&[Code::SessionNotFound])
+        .and(
+            Endpoints::under("/v1/users/{user_id}/sessions")
+                .get("", READ, list_of_user)
+                .says("A user's live sessions, newest first, without ids and data")
+                .query(&[LIMIT, CURSOR])
+                .answers::<Page<SessionSchema>>(200, "A page")
+                .refuses(&[Code::InvalidCursor])
+                .delete("", WRITE, revoke_all)
+                .says("Revokes all sessions of a user, or all but one; a racing touch or refresh brings none back")
+                .query(&[EXCEPT])
+                .answers::<Revoked>(200, "How many were revoked"),
+        )
+}
+
+/// What a session is created from.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct CreateBody {
+    user_id: Name,
+    #[serde(default)]
+    data: JsonObject,
+    #[serde(default)]
+    metadata: JsonObject,
+    ttl: Option<DurationField>,
+    absolute_ttl: Option<DurationField>,
+    id: Option<Name>,
+    #[serde(default)]
+    refresh: bool,
+}
+
+/// What a session is replaced by.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PutBody {
+    user_id: Name,
+    #[serde(default)]
+    data: JsonObject,
+    #[serde(default)]
+    metadata: JsonObject,
+    ttl: Option<DurationField>,
+}
+
+/// A merge patch.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PatchBody {
+    #[serde(default)]
+    data: ObjectPatch,
+    #[serde(default)]
+    metadata: ObjectPatch,
+}
+
+/// A new lifetime, or the policy's.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct ExtendBody {
+    ttl: Option<DurationField>,
+}
+
+/// Either of the two.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct BatchBody {
+    /// Ids to read.
+    #[schemars(length(max = BATCH))]
+    get: Option<Vec<Name>>,
+    /// Ids or references to revoke.
+    #[schemars(length(max = BATCH))]
+    delete: Option<Vec<Name>>,
+}
+
+/// The token.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct RefreshBody {
+    refresh_token: String,
+}
+
+/// A session as it is answered.
+#[derive(JsonSchema)]
+#[schemars(rename = "Session")]
+#[allow(dead_code, reason = "describes what `Session` serialises to")]
+struct SessionSchema {
+    /// Its id; absent in lists, where the server does not know it.
+    id: Option<String>,
+    /// Stands for the session in lists; revokes it, and reads nothing.
+    r#ref: String,
+    user_id: Name,
+    /// The client's data; absent in lists.
+    data: Option<JsonObject>,
+    metadata: JsonObject,
+    /// Counts the writes of data and metadata.
+    version: u64,
+    created_at: Timestamp,
+    last_activity: Timestamp,
+    expires_at: Timestamp,
+    absolute_expires_at: Option<Timestamp>,
+    /// Seconds until `expires_at`.
+    ttl: u64,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct CreatedSession {
+    #[serde(flatten)]
+    #[schemars(with = "SessionSchema")]
+    session: Session,
+    /// The refresh token, where the session has one: shown this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_expires_at: Option<Timestamp>,
+}
+
+impl CreatedSession {
+    fn new(session: Session, refresh: Option<RefreshToken>) -> Self {
+        CreatedSession {
+            session,
+            refresh_token: refresh.as_ref().map(|refresh| refresh.token.expose().to_owned()),
+            refresh_expires_at: refresh.map(|refresh| refresh.expires_at),
+        }
+    }
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum BatchAnswer {
+    Read {
+        #[schemars(with = "Vec<Option<SessionSchema>>")]
+        items: Vec<Option<Session>>,
+    },
+    Deleted {
+        deleted: u64,
+    },
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Revoked {
+    revoked: u64,
+}
+
+async fn create(Scoped(sessions): Store, Json(body): Json<CreateBody>) -> Outcome {
+    let new = NewSession {
+        user_id: body.user_id,
+        data: body.data,
+        metadata: body.metadata,
+        ttl: lifetime(body.ttl, "/ttl")?,
+        absolute_ttl: lifetime(body.absolute_ttl, "/absolute_ttl")?,
+        id: body.id.as_ref().map(SessionId::parse),
+        refresh: body.refresh,
+    };
+    match sessions.create(new).await? {
+        CreateOutcome::Created { session, refresh } => {
+            let location = location(&session);
+            let tag = etag(session.version);
+            let mut response = HttpResponse::Created();
+            Ok(response
+                .insert_header((LOCATION, location))
+                .insert_header(tag)
+                .json(CreatedSession::new(session, refresh)))
+        }
+        CreateOutcome::Exists => Err(Problem::new(Code::SessionExists, "Choose another id, or none.")),
+        CreateOutcome::ReservedId => Err(Problem::fault("/id", RESERVED)),
+        CreateOutcome::LimitReached => Err(limit_reached()),
+    }
+}
+
+async fn read(Scoped(sessions): Store, PathArg(id): PathArg<Name>, query: Query, known: Preconditions) -> Outcome {
+    let touch = if query.flag("touch")?.unwrap_or(true) { Touch::Yes } else { Touch::No };
+    let session = sessions.read(&SessionId::parse(&id), touch).await?.ok_or_else(absent)?;
+    if known.0.is_known(session.version) {
+        return Ok(HttpResponse::NotModified().insert_header(etag(session.version)).finish());
+    }
+    Ok(found(&session))
+}
+
+async fn exists(Scoped(sessions): Store, PathArg(id): PathArg<Name>) -> Outcome {
+    let exists = sessions.exists(&SessionId::parse(&id)).await?;
+    if exists { Ok(HttpResponse::Ok().finish()) } else { Err(absent()) }
+}
+
+async fn put(
+    Scoped(sessions): Store,
+    PathArg(id): PathArg<Name>,
+    only: Preconditions,
+    Json(body): Json<PutBody>,
+) -> Outcome {
+    let ttl = lifetime(body.ttl, "/ttl")?;
+    let put = PutSession { user_id: body.user_id, data: body.data, metadata: body.metadata, ttl };
+    match sessions.put(&SessionId::parse(&id), put, &only.0).await? {
+        PutOutcome::Created(session) => {
+            let mut response = HttpResponse::Created();
+            Ok(response
+                .insert_header((LOCATION, location(&session)))
+                .insert_header(etag(session.version))
+                .json(session))
+        }
+        PutOutcome::Replaced(session) => Ok(found(&session)),
+        PutOutcome::VersionMismatch => Err(Preconditions::failed()),
+        PutOutcome::ReservedId => Err(Problem::new(Code::InvalidName, RESERVED)),
+        PutOutcome::LimitReached => Err(limit_reached()),
+    }
+}
+
+async fn patch(
+    Scoped(sessions): Store,
+    PathArg(id): PathArg<Name>,
+    only: Preconditions,
+    Json(body): Json<PatchBody>,
+) -> Outcome {
+    let patch = PatchSession { data: body.data, metadata: body.metadata };
+    match sessions.patch(&SessionId::parse(&id), &patch, &only.0).await? {
+        PatchOutcome::Patched(session) => Ok(found(&session)),
+        PatchOutcome::Absent => Err(absent()),
+        PatchOutcome::VersionMismatch => Err(Preconditions::failed()),
+        PatchOutcome::TooLarge => Err(Problem::fault("", "the session would become too large or too deep")),
+    }
+}
+
+async fn revoke(Scoped(sessions): Store, PathArg(id): PathArg<Name>, only: Preconditions) -> Outcome {
+    match sessions.revoke(&SessionRef::to_revoke(&id), &only.0).await? {
+        RevokeOutcome::Revoked => Ok(HttpResponse::NoContent().finish()),
+        RevokeOutcome::Absent => Err(absent()),
+        RevokeOutcome::VersionMismatch => Err(Preconditions::failed()),
+    }
+}
+
+async fn extend(
+    Scoped(sessions): Store,
+    PathArg(id): PathArg<Name>,
+    OptionalJson(body): OptionalJson<ExtendBody>,
+) -> Outcome {
+    let ttl = lifetime(body.ttl, "/ttl")?;
+    sessions.extend(&SessionId::parse(&id), ttl).await?.as_ref().map(found).ok_or_else(absent)
+}
+
+async fn rotate(Scoped(sessions): Store, PathArg(id): PathArg<Name>) -> Outcome {
+    sessions.rotate(&SessionId::parse(&id)).await?.as_ref().map(found).ok_or_else(absent)
+}
+
+async fn batch(Scoped(sessions): Store, Json(body): Json<BatchBody>) -> Outcome {
+    let bounded = |names: &[Name], pointer: &str| {
+        if names.len() <= BATCH { Ok(()) } else { Err(Problem::fault(pointer, "has more than 1000 items")) }
+    };
+    let answer = match (body.get, body.delete) {
+        (Some(names), None) => {
+            bounded(&names, "/get")?;
+            let ids: Vec<_> = names.iter().map(SessionId::parse).collect();
+            BatchAnswer::Read { items: sessions.read_many(&ids).await? }
+        }
+        (None, Some(names)) => {
+            bounded(&names, "/delete")?;
+            let references: Vec<_> = names.iter().map(SessionRef::to_revoke).collect();
+            BatchAnswer::Deleted { deleted: sessions.revoke_many(&references).await? }
+        }
+        _ => return Err(Problem::fault("", "must have either get or delete")),
+    };
+    Ok(HttpResponse::Ok().json(answer))
+}
+
+async fn refresh(Scoped(sessions): Store, Json(body): Json<RefreshBody>) -> Outcome {
+    match sessions.refresh(&body.refresh_token).await? {
+        RefreshOutcome::Refreshed { session, refresh } => {
+            let tag = etag(session.version);
+            Ok(HttpResponse::Ok().insert_header(tag).json(CreatedSession::new(session, Some(refresh))))
+        }
+        RefreshOutcome::Reused => {
+            Err(Problem::new(Code::RefreshTokenReused, "The session and all its refresh tokens are revoked."))
+        }
+        RefreshOutcome::Invalid => Err(Problem::new(Code::RefreshTokenInvalid, "The user has to sign in again.")),
+    }
+}
+
+async fn list(Scoped(sessions): Store, page: PageRequest) -> Outcome {
+    let before = cursor(&page)?;
+    Ok(listed(&page, sessions.list(before.as_ref(), page.limit).await?))
+}
+
+async fn list_of_user(Scoped(sessions): Store, PathArg(user): PathArg<Name>, page: PageRequest) -> Outcome {
+    let before = cursor(&page)?;
+    Ok(listed(&page, sessions.list_user(&user, before.as_ref(), page.limit).await?))
+}
+
+async fn revoke_all(Scoped(sessions): Store, PathArg(user): PathArg<Name>, query: Query) -> Outcome {
+    let except = query.read("except", "must be a session id", |text| Name::parse(text).ok())?;
+    let revoked = sessions.revoke_all(&user, except.as_ref().map(SessionId::parse).as_ref()).await?;
+    Ok(HttpResponse::Ok().json(Revoked { revoked }))
+}
+
+/// Everything but the unreserved characters (RFC 3986, section 2.3).
+const RESERVED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+const RESERVED: &str = "may start with ses_ or sref_ only if the server made it";
+
+fn absent() -> Problem {
+    Problem::new(Code::SessionNotFound, "It has ended, was revoked, or never was.")
+}
+
+fn limit_reached() -> Problem {
+    Problem::new(Code::SessionLimitReached, "Revoke one of the user's sessions first.")
+}
+
+/// A lifetime from a request: at least a millisecond, where there is one.
+fn lifetime(field: Option<DurationField>, pointer: &str) -> Result<Option<Duration>, Problem> {
+    match field {
+        Some(DurationField(time)) if time.is_zero() => Err(Problem::fault(pointer, "must be above zero")),
+        field => Ok(field.map(|DurationField(time)| time)),
+    }
+}
+
+fn found(session: &Session) -> HttpResponse {
+    HttpResponse::Ok().insert_header(etag(session.version)).json(session)
+}
+
+fn location(session: &Session) -> String {
+    let id = session.id.as_ref().map(Name::as_str).unwrap_or_default();
+    format!("/v1/sessions/{}", percent_encoding::utf8_percent_encode(id, RESERVED_IN_PATH))
+}
+
+fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {
+    let wrong = || {
+        let fault = Fault { pointer: "cursor".to_owned(), detail: "was not made by this list".to_owned() };
+        Problem::invalid(Code::InvalidCursor, vec![fault])
+    };
+    page.after.as_deref().map(|text| Cursor::parse(text).ok_or_else(wrong)).transpose()
+}
+
+fn listed(page: &PageRequest, listed: Listed) -> HttpResponse {
+    page.answer(listed.items, listed.next.as_ref().map(Cursor::as_str))
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Backend(error) => error.into(),
+            Error::EditConflict => Problem::new(Code::EditConflict, "Others kept changing it; nothing was written."),
+            Error::NoRandomness => crate::base::id::NoRandomness.into(),
+        }
+    }
+}

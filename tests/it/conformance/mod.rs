@@ -1,0 +1,128 @@
+//! What every backend must do, said once and asked of each: every command of `COMMANDS` with its options
+//! and refusals, scripts, transactions, expiry. Where backends differ on purpose, [`DIFFERENCES`] says so.
+
+mod batches;
+mod commands;
+mod expiry;
+mod scripts;
+mod transcript;
+
+use crate::harness::backend::Backend;
+
+/// Something that not every backend does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behaviour {
+    RefusesOtherSlots,
+    RefusesUndeclaredKeys,
+    RefusesOtherCommands,
+    StopsRunaways,
+    DrawsRandomNumbers,
+    ReadsHexadecimalScores,
+    AnswersDiscardedTransactions,
+}
+
+/// Which backends do it, and why the others do not.
+const DIFFERENCES: &[(Behaviour, &[&str], &str)] = &[
+    (Behaviour::RefusesOtherSlots, &["memory"], "one Redis alone has no slots; a cluster refuses too"),
+    (Behaviour::RefusesUndeclaredKeys, &["memory"], "one Redis alone does not look; a cluster and Upstash refuse too"),
+    (Behaviour::RefusesOtherCommands, &["memory"], "the embedded backend knows what stores and scripts may say"),
+    (Behaviour::StopsRunaways, &["memory"], "Redis lets a script run and tells others BUSY"),
+    (Behaviour::DrawsRandomNumbers, &["native"], "Redis draws the same numbers each time, which nothing should use"),
+    (Behaviour::AnswersDiscardedTransactions, &["memory"], "redis-rs makes an error of its own of EXECABORT"),
+    (Behaviour::ReadsHexadecimalScores, &["native"], "C's strtod reads them, nothing writes them"),
+];
+
+/// Whether a backend is declared to do it.
+pub fn does(backend: &Backend, behaviour: Behaviour) -> bool {
+    let row = DIFFERENCES.iter().find(|(declared, _, _)| *declared == behaviour).expect("a declared difference");
+    row.1.contains(&backend.name)
+}
+
+fn run(make: fn() -> Backend, case: impl AsyncFnOnce(Backend)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { case(make()).await });
+}
+
+/// Asks every backend every case. A case that is not named here is dead code, which the build refuses.
+macro_rules! suite {
+    ($($part:ident { $($case:ident)* })*) => {
+        suite!(@on memory Backend::memory; $($part { $($case)* })*);
+        suite!(@on native Backend::native; $($part { $($case)* })*);
+        // REST, against its double:
+        // suite!(@on rest Backend::rest; $($part { $($case)* })*);
+    };
+    (@on $name:ident $make:path; $($part:ident { $($case:ident)* })*) => {
+        mod $name {
+            use super::Backend;
+            $(mod $part {
+                use super::Backend;
+                $(#[test]
+                fn $case() {
+                    crate::conformance::run($make, crate::conformance::$part::$case);
+                })*
+            })*
+        }
+    };
+}
+
+suite! {
+    commands {
+        get_and_set
+        set_takes_every_option
+        set_refuses_options_that_contradict
+        incr
+        hashes
+        del_and_exists
+        rename_moves_value_and_expiry
+        scores_are_read_and_written_as_redis_does
+        zadd_takes_every_option
+        zrem_and_zcard
+        ranges_by_index
+        ranges_by_score
+        ranges_by_bytes
+        bounds_that_are_no_bounds_are_refused
+        zremrangebyscore
+        every_command_refuses_a_key_of_another_type
+        every_command_refuses_the_wrong_number_of_arguments
+        unknown_commands_are_refused
+        any_bytes_are_kept
+    }
+    expiry {
+        a_key_is_gone_after_its_time
+        pexpireat_takes_every_condition
+        a_time_in_the_past_deletes
+        what_keeps_the_time_and_what_drops_it
+        time_is_told_in_two_parts
+    }
+    scripts {
+        values_are_converted_both_ways
+        arguments_are_strings_and_numbers
+        an_error_keeps_its_code_and_what_was_written_before
+        pcall_hands_the_error_over
+        replies_can_be_made
+        globals_are_protected
+        the_outside_is_out_of_reach
+        a_script_is_known_again_after_a_flush
+        keys_must_be_declared
+        a_script_is_found_by_its_digest_in_a_transaction
+        lines_and_calls_are_checked
+        a_script_sees_one_moment
+    }
+    batches {
+        answers_come_in_order
+        a_thousand_commands_are_answered
+        a_refusal_leaves_its_neighbours_alone
+        a_transaction_applies_what_can_be_applied
+        a_transaction_that_cannot_be_queued_does_nothing
+        keys_of_two_slots_are_refused
+    }
+}
+
+#[test]
+fn every_command_has_its_lines() {
+    let lines = [include_str!("commands.rs"), include_str!("expiry.rs")].concat();
+    for command in agentapi::db::COMMANDS {
+        let said = lines.lines().any(|line| line.trim().starts_with(&format!("{command} ")));
+        assert!(said || *command == "TIME", "{command}");
+    }
+}
