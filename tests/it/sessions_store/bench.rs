@@ -13,16 +13,18 @@ use agentapi::db::transport::layers::pipelining::{IN_FLIGHT, Pipelining};
 use agentapi::db::transport::memory::Memory;
 use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl};
 use agentapi::db::transport::{Execution, RedisTransport};
-use agentapi::db::{BackendClock, Batch, Database, Reply, TenantDb};
+use agentapi::db::{BackendClock, Batch, Database, Effect, Reply, TenantDb};
 use agentapi::stores::sessions::{
     CreateOutcome, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
 };
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Counts batches and commands on their way to the backend.
+/// Counts batches and commands on their way to the backend. Can say everything twice that may be said twice,
+/// as a retry does whose first answer was lost.
 struct Counted {
+    twice: AtomicBool,
     inner: Arc<dyn RedisTransport>,
     batches: AtomicUsize,
     commands: AtomicUsize,
@@ -34,6 +36,9 @@ impl RedisTransport for Counted {
         self.commands.fetch_add(batch.commands().len(), Ordering::SeqCst);
         Box::pin(async move {
             tokio::task::yield_now().await;
+            if self.twice.load(Ordering::SeqCst) && batch.effect() != Effect::Once {
+                drop(self.inner.execute(batch).await?);
+            }
             self.inner.execute(batch).await
         })
     }
@@ -55,7 +60,12 @@ pub struct Bench {
 
 impl Bench {
     fn over(inner: Arc<dyn RedisTransport>, clock: BackendClock) -> Bench {
-        let counted = Arc::new(Counted { inner, batches: AtomicUsize::new(0), commands: AtomicUsize::new(0) });
+        let counted = Arc::new(Counted {
+            inner,
+            twice: AtomicBool::new(false),
+            batches: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
+        });
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("sessions{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let database = Database::new(counted.clone(), &prefix, clock);
@@ -113,6 +123,11 @@ impl Bench {
         let mut settings = SessionSettings::default();
         change(&mut settings);
         Sessions::new(self.db.clone(), settings, self.upkeep.clone())
+    }
+
+    /// From now on, says everything twice that may be said twice.
+    pub fn say_twice(&self) {
+        self.counted.twice.store(true, Ordering::SeqCst);
     }
 
     pub fn advance(&self, seconds: u64) {

@@ -235,3 +235,28 @@ async fn nothing_is_left_when_all_sessions_have_ended() {
     bench.advance(32 * 86_400);
     assert_eq!(bench.keys(), 0, "nobody swept, and nobody had to");
 }
+
+#[tokio::test]
+async fn revoking_leaves_nothing_behind() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    for _ in 0..3 {
+        let (_, token) = refreshable(&sessions, "u").await;
+        let (_, token) = refreshed(&sessions, &token).await;
+        let (session, _) = refreshed(&sessions, &token).await;
+        sessions.revoke(&session.reference, &always()).await.unwrap();
+    }
+    assert_eq!(bench.keys(), 0);
+    let (_, first) = refreshable(&sessions, "u").await;
+    let (_, second) = refreshed(&sessions, &first).await;
+    refreshed(&sessions, &second).await;
+    assert!(matches!(sessions.refresh(&first).await.unwrap(), RefreshOutcome::Reused));
+    assert_eq!(bench.keys(), 0);
+    let limited = bench.sessions_with(|settings| settings.max_per_user = 1);
+    for _ in 0..3 {
+        refreshable(&limited, "u").await;
+    }
+    assert_eq!(bench.keys(), 5, "one session with its family and three indexes");
+    sessions.revoke_all(&name("u"), None).await.unwrap();
+    assert_eq!(bench.keys(), 0);
+}
