@@ -25,6 +25,8 @@ use std::time::Duration;
 /// as a retry does whose first answer was lost.
 struct Counted {
     twice: AtomicBool,
+    /// Moves on between the first time and the second.
+    clock: Option<ManualClock>,
     inner: Arc<dyn RedisTransport>,
     batches: AtomicUsize,
     commands: AtomicUsize,
@@ -38,6 +40,9 @@ impl RedisTransport for Counted {
             tokio::task::yield_now().await;
             if self.twice.load(Ordering::SeqCst) && batch.effect() != Effect::Once {
                 drop(self.inner.execute(batch).await?);
+                if let Some(clock) = &self.clock {
+                    clock.advance(Duration::from_secs(1));
+                }
             }
             self.inner.execute(batch).await
         })
@@ -59,10 +64,15 @@ pub struct Bench {
 }
 
 impl Bench {
-    fn over(inner: Arc<dyn RedisTransport>, clock: BackendClock) -> Bench {
+    fn over(inner: Arc<dyn RedisTransport>, manual: Option<ManualClock>) -> Bench {
+        let clock = match &manual {
+            Some(manual) => BackendClock::new(Arc::new(manual.clone())),
+            None => BackendClock::new(Arc::new(SystemClock)),
+        };
         let counted = Arc::new(Counted {
             inner,
             twice: AtomicBool::new(false),
+            clock: manual.clone(),
             batches: AtomicUsize::new(0),
             commands: AtomicUsize::new(0),
         });
@@ -74,7 +84,7 @@ impl Bench {
             other_tenant: database.tenant(&TenantId::parse("other").unwrap()),
             upkeep: Arc::default(),
             counted,
-            clock: None,
+            clock: manual,
             memory: None,
             prefix,
             _server: None,
@@ -85,13 +95,13 @@ impl Bench {
     pub fn memory() -> Bench {
         let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
         let memory = Arc::new(Memory::new(Arc::new(clock.clone())));
-        let bench = Bench::over(memory.clone(), BackendClock::new(Arc::new(clock.clone())));
-        Bench { clock: Some(clock), memory: Some(memory), ..bench }
+        let bench = Bench::over(memory.clone(), Some(clock));
+        Bench { memory: Some(memory), ..bench }
     }
 
     pub fn native() -> Bench {
         let server = RedisServer::shared();
-        let bench = Bench::over(Arc::new(native(&server.url())), BackendClock::new(Arc::new(SystemClock)));
+        let bench = Bench::over(Arc::new(native(&server.url())), None);
         Bench { _server: Some(server), ..bench }
     }
 
@@ -110,8 +120,7 @@ impl Bench {
             max_reply_bytes: MAX_REPLY_BYTES,
         })
         .unwrap();
-        let bench =
-            Bench::over(Arc::new(Pipelining::new(Arc::new(rest), IN_FLIGHT)), BackendClock::new(Arc::new(SystemClock)));
+        let bench = Bench::over(Arc::new(Pipelining::new(Arc::new(rest), IN_FLIGHT)), None);
         Bench { _server: Some(server), _double: Some(double), ..bench }
     }
 

@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, always, created, id, id_of, name, new, refreshable, version};
 use agentapi::stores::sessions::{Error, NewSession, RefreshOutcome, RevokeOutcome, SessionId, SessionRef, Touch};
+use std::time::Duration;
 
 on_every_backend!(
     a_revoked_session_is_gone_from_everywhere,
@@ -108,7 +109,7 @@ async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
         // The last one ends the others, or the test, before those are waited for.
         let racing: Vec<_> = (0..4).map(spawn).collect();
         for racer in racing.into_iter().rev() {
-            racer.await.unwrap();
+            tokio::time::timeout(Duration::from_secs(30), racer).await.expect("a session goes on").unwrap();
         }
         let left = sessions.list_user(&name(&user), None, 10).await.unwrap().items.len();
         assert_eq!(left, 0, "round {round}");
