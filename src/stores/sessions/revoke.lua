@@ -6,28 +6,20 @@
 --       | {'moved'} (a session that is not at the version, not this user's, or another one by now; only for a single one)
 local U, N, X = KEYS[1], KEYS[2], KEYS[3]
 local now = clock()
-local ended, stale, moved = {}, {}, false
+local ended = {}
 for i = 4, #ARGV do
   local S, F = KEYS[2 * i - 4], KEYS[2 * i - 3]
   local fields = redis.call('HMGET', S, 'user', 'version', 'times')
   local t = fields[1] and parse_times(fields[3])
-  if t and member(t, string.sub(ARGV[i], 17)) ~= ARGV[i] then
-    -- The indexes still name a damaged session that was replaced under the same id.
-    stale[#stale + 1] = ARGV[i]
-    moved = true
-  elseif t and (fields[1] ~= ARGV[1] or ARGV[2] ~= '' and fields[2] ~= ARGV[2]) then
-    moved = true
-  else
+  -- Under the same id there may be another session by now, of this user or not.
+  local other = t and (fields[1] ~= ARGV[1] or member(t, string.sub(ARGV[i], 17)) ~= ARGV[i])
+  if not other and (not t or ARGV[2] == '' or fields[2] == ARGV[2]) then
     ended[#ended + 1] = { S, F, ARGV[i] }
+  elseif #ARGV == 4 then
+    return { 'moved' }
   end
 end
 
-for _, m in ipairs(stale) do
-  unindex(U, N, X, m)
-end
-if moved and #ARGV == 4 then
-  return { 'moved' }
-end
 local count = 0
 for _, session in ipairs(ended) do
   count = count + redis.call('DEL', session[1])
