@@ -208,12 +208,12 @@ pub fn data_of(session: &Session) -> &str {
 }
 
 /// `If-Match` with this version.
-pub fn version(number: u64) -> Precondition {
+pub fn at_version(number: u64) -> Precondition {
     Precondition { matches: Some(Versions::These(vec![number])), differs: None }
 }
 
 /// No condition.
-pub fn always() -> Precondition {
+pub fn unconditional() -> Precondition {
     Precondition::default()
 }
 

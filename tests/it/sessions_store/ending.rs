@@ -1,6 +1,6 @@
 //! Revoking: one, several, all of a user; and that nothing which races brings one back.
 
-use super::bench::{Bench, always, created, id, id_of, name, new, refreshable, version};
+use super::bench::{Bench, at_version, created, id, id_of, name, new, refreshable, unconditional};
 use agentapi::stores::sessions::{Error, NewSession, RefreshOutcome, RevokeOutcome, SessionId, SessionRef, Touch};
 use std::time::Duration;
 
@@ -16,11 +16,11 @@ on_every_backend!(
 async fn a_revoked_session_is_gone_from_everywhere(bench: &Bench) {
     let sessions = bench.sessions();
     let (session, token) = refreshable(&sessions, "u").await;
-    let stale = sessions.revoke(&session.reference, &version(2)).await.unwrap();
+    let stale = sessions.revoke(&session.reference, &at_version(2)).await.unwrap();
     assert_eq!(stale, RevokeOutcome::VersionMismatch);
-    let done = sessions.revoke(&session.reference, &version(1)).await.unwrap();
+    let done = sessions.revoke(&session.reference, &at_version(1)).await.unwrap();
     assert_eq!(done, RevokeOutcome::Revoked);
-    assert_eq!(sessions.revoke(&session.reference, &always()).await.unwrap(), RevokeOutcome::Absent);
+    assert_eq!(sessions.revoke(&session.reference, &unconditional()).await.unwrap(), RevokeOutcome::Absent);
     assert!(sessions.read(&id_of(&session), Touch::Yes).await.unwrap().is_none());
     assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
     assert!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.is_empty());
@@ -35,7 +35,7 @@ async fn a_reference_revokes_and_neither_reads_nor_writes(bench: &Bench) {
     assert!(sessions.read(&as_id, Touch::Yes).await.unwrap().is_none());
     assert!(sessions.extend(&as_id, None).await.unwrap().is_none());
     assert!(sessions.rotate(&as_id).await.unwrap().is_none());
-    let revoked = sessions.revoke(&SessionRef::to_revoke(&shown), &always()).await.unwrap();
+    let revoked = sessions.revoke(&SessionRef::to_revoke(&shown), &unconditional()).await.unwrap();
     assert_eq!(revoked, RevokeOutcome::Revoked);
 }
 

@@ -1,6 +1,8 @@
 //! What time does to sessions. Only on the memory backend, whose clock can be moved.
 
-use super::bench::{Bench, always, created, created_with_token, data_of, id, id_of, name, new, object, refreshable};
+use super::bench::{
+    Bench, created, created_with_token, data_of, id, id_of, name, new, object, refreshable, unconditional,
+};
 use super::refreshing::refreshed;
 use agentapi::stores::sessions::{
     CreateOutcome, Error, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Touch,
@@ -79,7 +81,7 @@ async fn a_lifetime_of_its_own_wins_over_the_policy() {
         assert_eq!(sessions.read(&at, Touch::Yes).await.unwrap().unwrap().ttl, 20_000);
         let put =
             PutSession { user_id: name("u"), data: JsonObject::default(), metadata: JsonObject::default(), ttl: None };
-        let PutOutcome::Replaced(session) = sessions.put(&at, put, &always()).await.unwrap() else {
+        let PutOutcome::Replaced(session) = sessions.put(&at, put, &unconditional()).await.unwrap() else {
             panic!("it lives")
         };
         assert_eq!(session.ttl, 3600, "replaced without one, it has none");
@@ -247,7 +249,7 @@ async fn revoking_leaves_nothing_behind() {
         let (_, token) = refreshable(&sessions, "u").await;
         let (_, token) = refreshed(&sessions, &token).await;
         let (session, _) = refreshed(&sessions, &token).await;
-        sessions.revoke(&session.reference, &always()).await.unwrap();
+        sessions.revoke(&session.reference, &unconditional()).await.unwrap();
     }
     assert_eq!(bench.keys(), 0);
     let (_, first) = refreshable(&sessions, "u").await;
@@ -279,7 +281,7 @@ async fn while_all_sessions_are_being_ended_none_takes_another_name() {
         metadata: JsonObject::default(),
         ttl: None,
     };
-    let condition = always();
+    let condition = unconditional();
     let (rotated, refreshed, moved) =
         tokio::join!(sessions.rotate(&at), sessions.refresh(&token), sessions.put(&at, put("v"), &condition));
     assert_eq!(rotated.unwrap_err(), Error::EditConflict);

@@ -1,6 +1,6 @@
 //! Putting, patching, extending and rotating.
 
-use super::bench::{Bench, always, created, data_of, id, id_of, name, new, object, version};
+use super::bench::{Bench, at_version, created, data_of, id, id_of, name, new, object, unconditional};
 use agentapi::base::precondition::{Precondition, Versions};
 use agentapi::stores::sessions::{
     JsonObject, NewSession, ObjectPatch, PatchOutcome, PatchSession, PutOutcome, PutSession, Touch,
@@ -28,33 +28,38 @@ fn merge(data: &str) -> PatchSession {
 
 async fn putting_creates_and_then_replaces(bench: &Bench) {
     let sessions = bench.sessions();
-    let PutOutcome::Created(first) = sessions.put(&id("s"), put("u", r#"{"a":1}"#), &always()).await.unwrap() else {
+    let PutOutcome::Created(first) = sessions.put(&id("s"), put("u", r#"{"a":1}"#), &unconditional()).await.unwrap()
+    else {
         panic!("it was absent")
     };
     assert_eq!(first.version, 1);
-    let PutOutcome::Replaced(second) = sessions.put(&id("s"), put("u", r#"{"b":2}"#), &always()).await.unwrap() else {
+    let PutOutcome::Replaced(second) = sessions.put(&id("s"), put("u", r#"{"b":2}"#), &unconditional()).await.unwrap()
+    else {
         panic!("it was there")
     };
     assert_eq!((second.version, data_of(&second), second.created_at), (2, r#"{"b":2}"#, first.created_at));
     let read = sessions.read(&id("s"), Touch::No).await.unwrap().unwrap();
     assert_eq!((read.version, data_of(&read)), (2, r#"{"b":2}"#));
-    assert!(matches!(sessions.put(&id("ses_s"), put("u", "{}"), &always()).await.unwrap(), PutOutcome::ReservedId));
+    assert!(matches!(
+        sessions.put(&id("ses_s"), put("u", "{}"), &unconditional()).await.unwrap(),
+        PutOutcome::ReservedId
+    ));
 }
 
 async fn a_put_obeys_its_preconditions(bench: &Bench) {
     let sessions = bench.sessions();
     let any = Precondition { matches: Some(Versions::Any), differs: None };
     let absent = Precondition { matches: None, differs: Some(Versions::Any) };
-    for never in [any.clone(), version(1)] {
+    for never in [any.clone(), at_version(1)] {
         let outcome = sessions.put(&id("s"), put("u", "{}"), &never).await.unwrap();
         assert!(matches!(outcome, PutOutcome::VersionMismatch));
     }
     assert!(!sessions.exists(&id("s")).await.unwrap());
     assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &absent).await.unwrap(), PutOutcome::Created(_)));
     assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &absent).await.unwrap(), PutOutcome::VersionMismatch));
-    let stale = version(2);
+    let stale = at_version(2);
     assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &stale).await.unwrap(), PutOutcome::VersionMismatch));
-    for holds in [version(1), any] {
+    for holds in [at_version(1), any] {
         assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &holds).await.unwrap(), PutOutcome::Replaced(_)));
     }
 }
@@ -63,7 +68,7 @@ async fn a_put_can_give_a_session_to_another_user(bench: &Bench) {
     let sessions = bench.sessions();
     let (session, token) = super::bench::refreshable(&sessions, "from").await;
     let at = id_of(&session);
-    let outcome = sessions.put(&at, put("to", "{}"), &always()).await.unwrap();
+    let outcome = sessions.put(&at, put("to", "{}"), &unconditional()).await.unwrap();
     assert!(matches!(outcome, PutOutcome::Replaced(_)));
     assert!(sessions.list_user(&name("from"), None, 10).await.unwrap().items.is_empty());
     assert_eq!(sessions.list_user(&name("to"), None, 10).await.unwrap().items.len(), 1);
@@ -80,15 +85,15 @@ async fn a_patch_merges_and_counts_the_version(bench: &Bench) {
     let sessions = bench.sessions();
     let session = created(&sessions, NewSession { data: object(r#"{"a":1.0,"b":{"c":2}}"#), ..new("u") }).await;
     let at = id_of(&session);
-    let patched = sessions.patch(&at, &merge(r#"{"b":{"c":null,"d":3}}"#), &version(1)).await.unwrap();
+    let patched = sessions.patch(&at, &merge(r#"{"b":{"c":null,"d":3}}"#), &at_version(1)).await.unwrap();
     let PatchOutcome::Patched(patched) = patched else { panic!("it was there") };
     assert_eq!((patched.version, data_of(&patched)), (2, r#"{"a":1.0,"b":{"d":3}}"#));
-    let stale = sessions.patch(&at, &merge("{}"), &version(1)).await.unwrap();
+    let stale = sessions.patch(&at, &merge("{}"), &at_version(1)).await.unwrap();
     assert!(matches!(stale, PatchOutcome::VersionMismatch));
-    let absent = sessions.patch(&id("absent"), &merge("{}"), &always()).await.unwrap();
+    let absent = sessions.patch(&id("absent"), &merge("{}"), &unconditional()).await.unwrap();
     assert!(matches!(absent, PatchOutcome::Absent));
     let clear = PatchSession { data: ObjectPatch::Clear, metadata: ObjectPatch::Merge(object(r#"{"m":1}"#)) };
-    sessions.patch(&at, &clear, &always()).await.unwrap();
+    sessions.patch(&at, &clear, &unconditional()).await.unwrap();
     let read = sessions.read(&at, Touch::No).await.unwrap().unwrap();
     assert_eq!((data_of(&read), read.metadata.as_str(), read.version), ("{}", r#"{"m":1}"#, 3));
 }
@@ -101,7 +106,10 @@ async fn concurrent_patches_lose_nothing(bench: &Bench) {
         tokio::spawn(async move {
             for number in 0..10 {
                 let patch = merge(&format!(r#"{{"w{writer}-{number}":{number}}}"#));
-                assert!(matches!(sessions.patch(&at, &patch, &always()).await.unwrap(), PatchOutcome::Patched(_)));
+                assert!(matches!(
+                    sessions.patch(&at, &patch, &unconditional()).await.unwrap(),
+                    PatchOutcome::Patched(_)
+                ));
             }
         })
     });
@@ -120,10 +128,12 @@ async fn a_session_does_not_grow_without_end(bench: &Bench) {
     let large = "x".repeat(400_000);
     let mut outcomes = Vec::new();
     for number in 0..3 {
-        outcomes.push(sessions.patch(&at, &merge(&format!(r#"{{"m{number}":"{large}"}}"#)), &always()).await.unwrap());
+        outcomes.push(
+            sessions.patch(&at, &merge(&format!(r#"{{"m{number}":"{large}"}}"#)), &unconditional()).await.unwrap(),
+        );
     }
     assert!(matches!(outcomes[..], [PatchOutcome::Patched(_), PatchOutcome::Patched(_), PatchOutcome::TooLarge]));
-    let smaller = sessions.patch(&at, &merge(r#"{"m0":null}"#), &always()).await.unwrap();
+    let smaller = sessions.patch(&at, &merge(r#"{"m0":null}"#), &unconditional()).await.unwrap();
     assert!(matches!(smaller, PatchOutcome::Patched(_)));
 }
 
