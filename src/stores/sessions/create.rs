@@ -9,7 +9,7 @@ use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record};
 use super::refresh_token::Token;
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, times};
+use super::store::{ATTEMPTS, Sessions, answer, millis, pause, times};
 use super::types::{CreateOutcome, Error, NewSession, RefreshToken};
 use crate::base::clock::Timestamp;
 use crate::base::text::Name;
@@ -35,7 +35,8 @@ impl Sessions {
         if counted && !self.make_room(&new.user_id).await? {
             return Ok(CreateOutcome::LimitReached);
         }
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let command = self.create_command(&new, &id, token.as_ref(), counted, &victims);
             let (word, rest) = answer(self.db.run(command).await?)?;
             match word.as_str() {

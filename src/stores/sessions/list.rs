@@ -127,8 +127,10 @@ impl Sessions {
         let mut sessions = Vec::with_capacity(members.len());
         for ((member, partition), reply) in members.into_iter().zip(replies) {
             let Some(record) = self.readable(Record::summary(reply)?) else { continue };
-            if record.times.live(now) {
-                let reference = SessionRef { partition, fingerprint: fingerprint_of(&member).to_owned() };
+            let fingerprint = fingerprint_of(&member);
+            // The indexes may still name a damaged session that was replaced under the same id.
+            if record.times.live(now) && record.times.member(fingerprint) == member {
+                let reference = SessionRef { partition, fingerprint: fingerprint.to_owned() };
                 sessions.push(record.session(Named::Ref(reference), now));
             }
         }

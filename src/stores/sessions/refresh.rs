@@ -7,7 +7,7 @@ use super::keys::{self, SessionKeys};
 use super::record::{Named, Record};
 use super::refresh_token::Token;
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl};
+use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl, pause};
 use super::types::{Error, RefreshOutcome, RefreshToken, Touch};
 use crate::base::clock::Timestamp;
 use crate::base::id;
@@ -22,7 +22,8 @@ impl Sessions {
         let family_key = keys::refresh(&self.db, token.partition, &family);
         let salt = id::random_base64url()?;
         let (next, new_id) = token.successor(&salt)?;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let reply = self.db.run(Command::hmget(&family_key, &["session", "user"])).await?;
             let [session, user] = reply.array_of()?;
             let (Some(fingerprint), Some(user)) = (text(session)?, text(user)?) else {

@@ -11,10 +11,9 @@ for i = 4, #ARGV do
   local S, F = KEYS[2 * i - 4], KEYS[2 * i - 3]
   local fields = redis.call('HMGET', S, 'user', 'version', 'times')
   local t = fields[1] and parse_times(fields[3])
-  if not t or fields[1] == ARGV[1] and member(t, string.sub(ARGV[i], 17)) == ARGV[i] then
-    if t and ARGV[2] ~= '' and fields[2] ~= ARGV[2] then
-      return { 'moved' }
-    end
+  -- Under the same id there may be another session by now, of this user or not.
+  local other = t and (fields[1] ~= ARGV[1] or member(t, string.sub(ARGV[i], 17)) ~= ARGV[i])
+  if not other and (not t or ARGV[2] == '' or fields[2] == ARGV[2]) then
     ended[#ended + 1] = { S, F, ARGV[i] }
   elseif #ARGV == 4 then
     return { 'moved' }

@@ -5,7 +5,7 @@ use super::id::{SessionId, SessionRef};
 use super::keys;
 use super::record::{HEAD, Head};
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer};
+use super::store::{ATTEMPTS, Sessions, answer, pause};
 use super::types::{Error, RevokeOutcome};
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
@@ -31,7 +31,8 @@ enum Revoked {
 impl Sessions {
     /// Ends the session and its refresh token.
     pub async fn revoke(&self, at: &SessionRef, only: &Precondition) -> Result<RevokeOutcome, Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let Some(head) = self.any_head(at).await? else { return Ok(RevokeOutcome::Absent) };
             if !only.holds(Some(head.version)) {
                 return Ok(RevokeOutcome::VersionMismatch);

@@ -18,6 +18,14 @@ use std::time::Duration;
 /// How often a writer that finds the session changed meanwhile tries again.
 pub(super) const ATTEMPTS: usize = 32;
 
+/// Lets the others finish before one more attempt: not at first, then for longer and longer, all in all for
+/// less than half a second.
+pub(super) async fn pause(attempt: usize) {
+    if attempt >= 3 {
+        tokio::time::sleep(Duration::from_millis(attempt as u64)).await;
+    }
+}
+
 /// The sessions of one tenant.
 #[derive(Clone)]
 pub struct Sessions {
@@ -34,7 +42,8 @@ impl Sessions {
 
     /// The session, or nothing; a use unless `touch` says otherwise.
     pub async fn read(&self, id: &SessionId, touch: Touch) -> Result<Option<Session>, Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let reply = self.db.run(Command::hmget(&keys::session(&self.db, id.reference()), WHOLE)).await?;
             let now = self.db.now();
             let Some(record) = self.readable(Record::whole(reply)?) else { return Ok(None) };
@@ -75,7 +84,8 @@ impl Sessions {
     /// Gives the session a new expiry: `ttl` from now, and after each later use, or what the policy says.
     /// Nothing if there is no such session.
     pub async fn extend(&self, id: &SessionId, ttl: Option<Duration>) -> Result<Option<Session>, Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let Some(head) = self.head(id.reference()).await? else { return Ok(None) };
             match self.touch(id, head.user.as_str(), own_ttl(&head.times), ttl).await? {
                 Scripted::Done(record) => return Ok(Some(record.just_used(Named::Id(id)))),
@@ -91,7 +101,8 @@ impl Sessions {
     pub async fn rotate(&self, id: &SessionId) -> Result<Option<Session>, Error> {
         let at = id.reference();
         let new = SessionId::random(at.partition)?;
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let Some(head) = self.head(at).await? else { return Ok(None) };
             self.remember(head.user.as_str(), at.partition, own_ttl(&head.times)).await?;
             let keys = SessionKeys::new(&self.db, at, head.user.as_str());

@@ -7,7 +7,7 @@ use super::merge_patch;
 use super::object::{JsonObject, ObjectPatch};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl, times};
+use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl, pause, times};
 use super::types::{CreateOutcome, Error, NewSession, PatchOutcome, PatchSession, PutOutcome, PutSession, Session};
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
@@ -39,7 +39,8 @@ impl Sessions {
             return Ok(PutOutcome::ReservedId);
         }
         let at = id.reference();
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let reply = self.db.run(Command::hmget(&keys::session(&self.db, at), HEAD)).await?;
             let head = match Head::read(reply)? {
                 Found::Session(head) if head.times.live(self.db.now()) => head,
@@ -82,7 +83,8 @@ impl Sessions {
         patch: &PatchSession,
         only: &Precondition,
     ) -> Result<PatchOutcome, Error> {
-        for _ in 0..ATTEMPTS {
+        for attempt in 0..ATTEMPTS {
+            pause(attempt).await;
             let reply = self.db.run(Command::hmget(&keys::session(&self.db, id.reference()), WHOLE)).await?;
             let record = self.readable(Record::whole(reply)?).filter(|record| record.times.live(self.db.now()));
             let Some(record) = record else { return Ok(PatchOutcome::Absent) };

@@ -1,24 +1,32 @@
 //! A session store over each backend, with every call to the backend counted, and made to give way first, so
 //! that concurrent callers meet at every step.
 
+use crate::harness::app::install_crypto;
+use crate::harness::backend::{native, raw};
+use crate::harness::redis_server::RedisServer;
+use crate::harness::rest_double::RestDouble;
 use agentapi::base::clock::{ManualClock, SystemClock, Timestamp};
 use agentapi::base::precondition::{Precondition, Versions};
 use agentapi::base::secret::Secret;
 use agentapi::base::text::{Name, TenantId};
+use agentapi::db::transport::layers::pipelining::{IN_FLIGHT, Pipelining};
 use agentapi::db::transport::memory::Memory;
-use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
+use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl};
 use agentapi::db::transport::{Execution, RedisTransport};
-use agentapi::db::{BackendClock, Batch, Command, Database, Effect, Reply, TenantDb};
+use agentapi::db::{BackendClock, Batch, Database, Effect, Reply, TenantDb};
 use agentapi::stores::sessions::{
     CreateOutcome, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
 };
-use std::process::{Child, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-/// Counts batches and commands on their way to the backend.
+/// Counts batches and commands on their way to the backend. Can say everything twice that may be said twice,
+/// as a retry does whose first answer was lost.
 struct Counted {
+    twice: AtomicBool,
+    /// Moves on between the first time and the second.
+    clock: Option<ManualClock>,
     inner: Arc<dyn RedisTransport>,
     batches: AtomicUsize,
     commands: AtomicUsize,
@@ -30,20 +38,14 @@ impl RedisTransport for Counted {
         self.commands.fetch_add(batch.commands().len(), Ordering::SeqCst);
         Box::pin(async move {
             tokio::task::yield_now().await;
+            if self.twice.load(Ordering::SeqCst) && batch.effect() != Effect::Once {
+                drop(self.inner.execute(batch).await?);
+                if let Some(clock) = &self.clock {
+                    clock.advance(Duration::from_secs(1));
+                }
+            }
             self.inner.execute(batch).await
         })
-    }
-}
-
-/// A Redis of its own, which ends with the test.
-struct Redis {
-    process: Child,
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.process.kill().expect("the server was ours to end");
-        self.process.wait().expect("the server ends");
     }
 }
 
@@ -55,56 +57,71 @@ pub struct Bench {
     /// The time of the memory backend; a real server's cannot be moved.
     clock: Option<ManualClock>,
     memory: Option<Arc<Memory>>,
-    _server: Option<Redis>,
+    /// No other bench has keys with this prefix.
+    prefix: String,
+    _server: Option<Arc<RedisServer>>,
+    _double: Option<RestDouble>,
 }
 
 impl Bench {
-    fn over(inner: Arc<dyn RedisTransport>, clock: BackendClock) -> Bench {
-        let counted = Arc::new(Counted { inner, batches: AtomicUsize::new(0), commands: AtomicUsize::new(0) });
-        let database = Database::new(counted.clone(), "agentapi", clock);
+    fn over(inner: Arc<dyn RedisTransport>, manual: Option<ManualClock>) -> Bench {
+        let clock = match &manual {
+            Some(manual) => BackendClock::new(Arc::new(manual.clone())),
+            None => BackendClock::new(Arc::new(SystemClock)),
+        };
+        let counted = Arc::new(Counted {
+            inner,
+            twice: AtomicBool::new(false),
+            clock: manual.clone(),
+            batches: AtomicUsize::new(0),
+            commands: AtomicUsize::new(0),
+        });
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("sessions{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        let database = Database::new(counted.clone(), &prefix, clock);
         Bench {
             db: database.tenant(&TenantId::parse("acme").unwrap()),
             other_tenant: database.tenant(&TenantId::parse("other").unwrap()),
             upkeep: Arc::default(),
             counted,
-            clock: None,
+            clock: manual,
             memory: None,
+            prefix,
             _server: None,
+            _double: None,
         }
     }
 
     pub fn memory() -> Bench {
         let clock = ManualClock::at(Timestamp::from_millis(1_700_000_000_000));
         let memory = Arc::new(Memory::new(Arc::new(clock.clone())));
-        let bench = Bench::over(memory.clone(), BackendClock::new(Arc::new(clock.clone())));
-        Bench { clock: Some(clock), memory: Some(memory), ..bench }
+        let bench = Bench::over(memory.clone(), Some(clock));
+        Bench { memory: Some(memory), ..bench }
     }
 
-    /// Nothing where there is no `redis-server` to start.
-    pub async fn native() -> Option<Bench> {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let process = std::process::Command::new("redis-server")
-            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
-            .stdout(Stdio::null())
-            .spawn()
-            .ok()?;
-        let server = Redis { process };
-        let native = Native::new(NativeSettings {
-            url: Secret::new(format!("redis://127.0.0.1:{port}/0")),
-            tls: TlsFiles::default(),
-            max_connections: 4,
+    pub fn native() -> Bench {
+        let server = RedisServer::shared();
+        let bench = Bench::over(Arc::new(native(&server.url())), None);
+        Bench { _server: Some(server), ..bench }
+    }
+
+    /// An Upstash-like REST server in front of a real Redis.
+    pub fn rest() -> Bench {
+        install_crypto();
+        let server = RedisServer::shared();
+        let double = RestDouble::start(server.port(), "token");
+        let rest = Rest::new(&RestSettings {
+            url: RestUrl::parse(&double.url()).unwrap(),
+            token: Secret::new(double.token().to_owned()),
             connection_timeout: Duration::from_secs(5),
-            patience: Duration::from_secs(5),
+            command_timeout: Duration::from_secs(5),
+            max_connections: 4,
+            ca_pem: None,
+            max_reply_bytes: MAX_REPLY_BYTES,
         })
         .unwrap();
-        let bench = Bench::over(Arc::new(native), BackendClock::new(Arc::new(SystemClock)));
-        for _ in 0..500 {
-            if bench.db.run(Command::time()).await.is_ok() {
-                return Some(Bench { _server: Some(server), ..bench });
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("redis-server did not come up");
+        let bench = Bench::over(Arc::new(Pipelining::new(Arc::new(rest), IN_FLIGHT)), None);
+        Bench { _server: Some(server), _double: Some(double), ..bench }
     }
 
     pub fn sessions(&self) -> Sessions {
@@ -115,6 +132,11 @@ impl Bench {
         let mut settings = SessionSettings::default();
         change(&mut settings);
         Sessions::new(self.db.clone(), settings, self.upkeep.clone())
+    }
+
+    /// From now on, says everything twice that may be said twice.
+    pub fn say_twice(&self) {
+        self.counted.twice.store(true, Ordering::SeqCst);
     }
 
     pub fn advance(&self, seconds: u64) {
@@ -148,10 +170,20 @@ impl Bench {
         (result, (after.0 - before.0, after.1 - before.1))
     }
 
+    /// The key of this tenant with this tag and what follows it, in the words of the backend.
+    pub fn key(&self, partition: &str, rest: &str) -> String {
+        format!("{}:{{acme:{partition}}}:{rest}", self.prefix)
+    }
+
+    /// The names of all keys of this bench; on a real Redis.
+    pub async fn all_keys(&self) -> Vec<String> {
+        let keys = self.raw(&["KEYS", &format!("{}:*", self.prefix)]).await.array().unwrap();
+        keys.into_iter().map(|key| key.text().unwrap()).collect()
+    }
+
     /// Says anything to the backend.
     pub async fn raw(&self, args: &[&str]) -> Reply {
-        let args: Vec<Vec<u8>> = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
-        self.db.run(Command::raw(Effect::Once, args)).await.unwrap()
+        self.db.run(raw(args.iter().map(|arg| arg.to_string()))).await.unwrap()
     }
 }
 
@@ -175,14 +207,14 @@ pub fn data_of(session: &Session) -> &str {
     session.data.as_ref().expect("it was read whole").as_str()
 }
 
-/// A condition that always holds.
-pub fn unconditional() -> Precondition {
-    Precondition::default()
-}
-
-/// The condition that the session is at this version.
+/// `If-Match` with this version.
 pub fn at_version(number: u64) -> Precondition {
     Precondition { matches: Some(Versions::These(vec![number])), differs: None }
+}
+
+/// No condition.
+pub fn unconditional() -> Precondition {
+    Precondition::default()
 }
 
 pub fn new(user: &str) -> NewSession {

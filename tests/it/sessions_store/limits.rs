@@ -1,7 +1,6 @@
 //! How many sessions a user may have.
 
 use super::bench::{Bench, created, id, id_of, name, new, refreshable, unconditional};
-use agentapi::base::precondition::Precondition;
 use agentapi::stores::sessions::{
     CreateOutcome, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Sessions,
 };
@@ -61,7 +60,7 @@ async fn a_full_user_is_refused(bench: &Bench) {
     let other = id_of(&created(&sessions, new("other")).await);
     let put =
         PutSession { user_id: name("u"), data: JsonObject::default(), metadata: JsonObject::default(), ttl: None };
-    let moved = sessions.put(&other, put, &Precondition::default()).await.unwrap();
+    let moved = sessions.put(&other, put, &unconditional()).await.unwrap();
     assert!(matches!(moved, PutOutcome::LimitReached));
     sessions.revoke(&first.reference, &unconditional()).await.unwrap();
     created(&sessions, new("u")).await;

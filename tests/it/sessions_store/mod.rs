@@ -1,6 +1,6 @@
 //! The session store, one suite for every backend. What needs the time to be moved runs where it can be.
 
-/// Runs each test on the memory backend and on a real Redis, where there is one.
+/// Runs each test on the memory backend, on a real Redis, and over REST.
 macro_rules! on_every_backend {
     ($($test:ident),* $(,)?) => {
         mod memory {
@@ -13,9 +13,14 @@ macro_rules! on_every_backend {
         mod native {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $test() {
-                if let Some(bench) = crate::sessions_store::bench::Bench::native().await {
-                    super::$test(&bench).await;
-                }
+                super::$test(&crate::sessions_store::bench::Bench::native()).await;
+            })*
+        }
+
+        mod rest {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(&crate::sessions_store::bench::Bench::rest()).await;
             })*
         }
     };

@@ -114,7 +114,7 @@ async fn what_cannot_be_read_is_absent_and_counted(bench: &Bench) {
     let session = created(&sessions, new("u1")).await;
     let at = id_of(&session);
     let text = session.reference.to_string();
-    let key = format!("agentapi:{{acme:{}}}:session:{}", &text[5..7], &text[7..]);
+    let key = bench.key(&text[5..7], &format!("session:{}", &text[7..]));
     let good = bench.raw(&["HGET", &key, "times"]).await.text().unwrap();
     for (field, bad) in [("data", "{"), ("metadata", "[]"), ("times", "1 2 3"), ("version", "x")] {
         bench

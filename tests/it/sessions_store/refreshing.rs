@@ -2,6 +2,7 @@
 
 use super::bench::{Bench, created_with_token, data_of, id, id_of, name, new, object, refreshable};
 use agentapi::stores::sessions::{NewSession, RefreshOutcome, Session, Sessions, Touch};
+use std::time::Duration;
 
 on_every_backend!(
     a_refresh_gives_a_new_token_and_a_new_id,
@@ -11,6 +12,8 @@ on_every_backend!(
     of_eight_presenters_all_get_one_answer,
     a_rotated_session_is_still_refreshed,
     a_chosen_id_is_refreshed_where_it_lies,
+    a_token_never_refreshes_another_session_under_the_same_id,
+    what_is_repeated_because_an_answer_was_lost_happens_once,
 );
 
 pub async fn refreshed(sessions: &Sessions, token: &str) -> (Session, String) {
@@ -108,4 +111,40 @@ async fn a_chosen_id_is_refreshed_where_it_lies(bench: &Bench) {
     assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 1);
     assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
     assert!(!sessions.exists(&id_of(&after)).await.unwrap());
+}
+
+async fn what_is_repeated_because_an_answer_was_lost_happens_once(bench: &Bench) {
+    // Without a grace, a repeat would end the session, if it were not told from a second presentation.
+    let sessions = bench.sessions_with(|settings| settings.refresh_grace = Duration::ZERO);
+    let (session, token) = refreshable(&sessions, "u").await;
+    bench.say_twice();
+    let rotated = sessions.rotate(&id_of(&session)).await.unwrap().unwrap();
+    let extended = sessions.extend(&id_of(&rotated), Some(Duration::from_secs(60))).await.unwrap().unwrap();
+    assert_eq!((extended.version, extended.ttl), (1, 60));
+    let (after, next) = refreshed(&sessions, &token).await;
+    let (last, _) = refreshed(&sessions, &next).await;
+    assert!(!sessions.exists(&id_of(&after)).await.unwrap());
+    assert!(sessions.exists(&id_of(&last)).await.unwrap());
+    assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 1);
+    sessions.revoke_all(&name("u"), None).await.unwrap();
+    assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+}
+
+async fn a_token_never_refreshes_another_session_under_the_same_id(bench: &Bench) {
+    let sessions = bench.sessions();
+    let chosen = || NewSession { id: Some(id("chosen")), refresh: true, ..new("u") };
+    let (first, token) = created_with_token(&sessions, chosen()).await;
+    let text = first.reference.to_string();
+    let key = bench.key(&text[5..7], &format!("session:{}", &text[7..]));
+    // It is damaged, and its successor does not know of its token.
+    bench.raw(&["HSET", &key, "times", "nonsense"]).await.count().unwrap();
+    bench.tick();
+    let (second, _) = created_with_token(&sessions, chosen()).await;
+    assert!(matches!(sessions.refresh(&token.unwrap()).await.unwrap(), RefreshOutcome::Invalid));
+    assert!(sessions.exists(&id_of(&second)).await.unwrap());
+    // What the indexes still say of the damaged one is not taken for its successor.
+    assert_eq!(sessions.list(None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
+    assert!(!sessions.exists(&id_of(&second)).await.unwrap());
 }

@@ -1,10 +1,11 @@
 //! What time does to sessions. Only on the memory backend, whose clock can be moved.
 
-use super::bench::{Bench, created, created_with_token, data_of, id, id_of, name, new, object, refreshable};
+use super::bench::{
+    Bench, created, created_with_token, data_of, id, id_of, name, new, object, refreshable, unconditional,
+};
 use super::refreshing::refreshed;
-use agentapi::base::precondition::Precondition;
 use agentapi::stores::sessions::{
-    CreateOutcome, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Touch,
+    CreateOutcome, Error, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Touch,
 };
 use agentapi::tenancy::{SessionLimitPolicy, SessionTtlPolicy};
 use std::time::Duration;
@@ -80,7 +81,7 @@ async fn a_lifetime_of_its_own_wins_over_the_policy() {
         assert_eq!(sessions.read(&at, Touch::Yes).await.unwrap().unwrap().ttl, 20_000);
         let put =
             PutSession { user_id: name("u"), data: JsonObject::default(), metadata: JsonObject::default(), ttl: None };
-        let PutOutcome::Replaced(session) = sessions.put(&at, put, &Precondition::default()).await.unwrap() else {
+        let PutOutcome::Replaced(session) = sessions.put(&at, put, &unconditional()).await.unwrap() else {
             panic!("it lives")
         };
         assert_eq!(session.ttl, 3600, "replaced without one, it has none");
@@ -156,6 +157,9 @@ async fn a_refresh_brings_an_ended_session_back_with_its_data() {
         let (back, next) = refreshed(&sessions, &token.unwrap()).await;
         assert_eq!((data_of(&back), back.ttl), (r#"{"a":1}"#, 3600));
         assert_eq!(sessions.list(None, 10).await.unwrap().items.len(), 1);
+        bench.advance(100);
+        let used = sessions.read(&id_of(&back), Touch::Yes).await.unwrap().unwrap();
+        assert_eq!(used.ttl, 3500, "what a refresh granted is not taken back");
         bench.advance(20 * 86_400);
         let (back, next) = refreshed(&sessions, &next).await;
         assert_eq!(sessions.read(&id_of(&back), Touch::Yes).await.unwrap().unwrap().ttl, 3600);
@@ -235,4 +239,54 @@ async fn nothing_is_left_when_all_sessions_have_ended() {
     assert!(bench.keys() > 100);
     bench.advance(32 * 86_400);
     assert_eq!(bench.keys(), 0, "nobody swept, and nobody had to");
+}
+
+#[tokio::test]
+async fn revoking_leaves_nothing_behind() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    for _ in 0..3 {
+        let (_, token) = refreshable(&sessions, "u").await;
+        let (_, token) = refreshed(&sessions, &token).await;
+        let (session, _) = refreshed(&sessions, &token).await;
+        sessions.revoke(&session.reference, &unconditional()).await.unwrap();
+    }
+    assert_eq!(bench.keys(), 0);
+    let (_, first) = refreshable(&sessions, "u").await;
+    let (_, second) = refreshed(&sessions, &first).await;
+    refreshed(&sessions, &second).await;
+    assert!(matches!(sessions.refresh(&first).await.unwrap(), RefreshOutcome::Reused));
+    assert_eq!(bench.keys(), 0);
+    let limited = bench.sessions_with(|settings| settings.max_per_user = 1);
+    for _ in 0..3 {
+        refreshable(&limited, "u").await;
+    }
+    assert_eq!(bench.keys(), 5, "one session with its family and three indexes");
+    sessions.revoke_all(&name("u"), None).await.unwrap();
+    assert_eq!(bench.keys(), 0);
+}
+
+#[tokio::test]
+async fn while_all_sessions_are_being_ended_none_takes_another_name() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    let user = name("u");
+    let (session, token) = refreshable(&sessions, "u").await;
+    let at = id_of(&session);
+    let fence = bench.key(&session.reference.to_string()[5..7], "session-fence:u");
+    bench.raw(&["SET", &fence, "1"]).await.done().unwrap();
+    let put = |user: &str| PutSession {
+        user_id: name(user),
+        data: JsonObject::default(),
+        metadata: JsonObject::default(),
+        ttl: None,
+    };
+    let condition = unconditional();
+    let (rotated, refreshed, moved) =
+        tokio::join!(sessions.rotate(&at), sessions.refresh(&token), sessions.put(&at, put("v"), &condition));
+    assert_eq!(rotated.unwrap_err(), Error::EditConflict);
+    assert_eq!(refreshed.unwrap_err(), Error::EditConflict);
+    assert_eq!(moved.unwrap_err(), Error::EditConflict);
+    assert!(matches!(sessions.put(&at, put("u"), &condition).await.unwrap(), PutOutcome::Replaced(_)));
+    assert_eq!(sessions.revoke_all(&user, None).await.unwrap(), 1);
 }

@@ -28,25 +28,29 @@ fn merge(data: &str) -> PatchSession {
 
 async fn putting_creates_and_then_replaces(bench: &Bench) {
     let sessions = bench.sessions();
-    let always = Precondition::default();
-    let PutOutcome::Created(first) = sessions.put(&id("s"), put("u", r#"{"a":1}"#), &always).await.unwrap() else {
+    let PutOutcome::Created(first) = sessions.put(&id("s"), put("u", r#"{"a":1}"#), &unconditional()).await.unwrap()
+    else {
         panic!("it was absent")
     };
     assert_eq!(first.version, 1);
-    let PutOutcome::Replaced(second) = sessions.put(&id("s"), put("u", r#"{"b":2}"#), &always).await.unwrap() else {
+    let PutOutcome::Replaced(second) = sessions.put(&id("s"), put("u", r#"{"b":2}"#), &unconditional()).await.unwrap()
+    else {
         panic!("it was there")
     };
     assert_eq!((second.version, data_of(&second), second.created_at), (2, r#"{"b":2}"#, first.created_at));
     let read = sessions.read(&id("s"), Touch::No).await.unwrap().unwrap();
     assert_eq!((read.version, data_of(&read)), (2, r#"{"b":2}"#));
-    assert!(matches!(sessions.put(&id("ses_s"), put("u", "{}"), &always).await.unwrap(), PutOutcome::ReservedId));
+    assert!(matches!(
+        sessions.put(&id("ses_s"), put("u", "{}"), &unconditional()).await.unwrap(),
+        PutOutcome::ReservedId
+    ));
 }
 
 async fn a_put_obeys_its_preconditions(bench: &Bench) {
     let sessions = bench.sessions();
-    let only = |if_match| Precondition { matches: Some(if_match), differs: None };
+    let any = Precondition { matches: Some(Versions::Any), differs: None };
     let absent = Precondition { matches: None, differs: Some(Versions::Any) };
-    for never in [only(Versions::Any), at_version(1)] {
+    for never in [any.clone(), at_version(1)] {
         let outcome = sessions.put(&id("s"), put("u", "{}"), &never).await.unwrap();
         assert!(matches!(outcome, PutOutcome::VersionMismatch));
     }
@@ -55,7 +59,7 @@ async fn a_put_obeys_its_preconditions(bench: &Bench) {
     assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &absent).await.unwrap(), PutOutcome::VersionMismatch));
     let stale = at_version(2);
     assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &stale).await.unwrap(), PutOutcome::VersionMismatch));
-    for holds in [at_version(1), only(Versions::Any)] {
+    for holds in [at_version(1), any] {
         assert!(matches!(sessions.put(&id("s"), put("u", "{}"), &holds).await.unwrap(), PutOutcome::Replaced(_)));
     }
 }
@@ -64,7 +68,7 @@ async fn a_put_can_give_a_session_to_another_user(bench: &Bench) {
     let sessions = bench.sessions();
     let (session, token) = super::bench::refreshable(&sessions, "from").await;
     let at = id_of(&session);
-    let outcome = sessions.put(&at, put("to", "{}"), &Precondition::default()).await.unwrap();
+    let outcome = sessions.put(&at, put("to", "{}"), &unconditional()).await.unwrap();
     assert!(matches!(outcome, PutOutcome::Replaced(_)));
     assert!(sessions.list_user(&name("from"), None, 10).await.unwrap().items.is_empty());
     assert_eq!(sessions.list_user(&name("to"), None, 10).await.unwrap().items.len(), 1);
