@@ -164,7 +164,7 @@ async fn a_server_starts_without_its_redis_and_becomes_ready_when_it_comes() {
 
 #[tokio::test]
 async fn a_key_that_cannot_be_looked_up_is_not_called_unknown() {
-    let key = super::app(On::Memory).tenant().await.secret;
+    let key = App::on(On::Memory).tenant().await.secret;
     let server = Arc::new(RedisServer::start());
     server.kill();
     let app = App::over(server, &[]);

@@ -23,7 +23,7 @@ fn unauthorized(answer: &Answer) {
 async fn without_a_good_credential_nothing_is_served(app: App) {
     let tenant = app.tenant().await;
     let made = create(&tenant, json!({"user_id": "u1", "id": "mine"})).await;
-    let unknown = super::app(On::Memory).tenant().await.secret;
+    let unknown = App::on(On::Memory).tenant().await.secret;
     let (anyone, key) = (app.anyone(), &tenant.secret);
     let mut strangers = vec![anyone.clone()];
     let flipped = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
