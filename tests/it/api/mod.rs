@@ -1,7 +1,9 @@
 //! The session API over HTTP: the same expectations of every backend. A file is about one part of the
 //! contract; its `suite!` runs each of its tests against the real application on memory, on a Redis and on a
 //! REST server. What needs a clock that can be moved is in [`time`], and runs on memory alone.
+#![allow(clippy::string_slice, reason = "ids, tokens and keys are ASCII")]
 
+mod answers;
 mod batch;
 mod conditions;
 mod idempotency;
@@ -14,6 +16,7 @@ mod raw;
 mod refresh;
 mod refusals;
 mod refused_access;
+mod refused_requests;
 mod revoke;
 mod sessions;
 mod storage;
