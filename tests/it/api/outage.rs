@@ -134,6 +134,18 @@ async fn a_rest_server_that_hangs_holds_nobody_up() {
 }
 
 #[tokio::test]
+async fn a_rest_server_whose_database_is_gone_is_a_backend_that_is_gone() {
+    let server = Arc::new(RedisServer::start());
+    let double = Arc::new(RestDouble::start(server.port(), "rest-token"));
+    let app = App::over_rest(server.clone(), double, &[]);
+    let tenant = app.tenant().await;
+    let made = create(&tenant, json!({"user_id": "u1", "refresh": true})).await;
+    server.kill();
+    until(&app.anyone(), "/health/ready", StatusCode::SERVICE_UNAVAILABLE).await;
+    all_say_so(&app, &tenant, text(&made, "refresh_token")).await;
+}
+
+#[tokio::test]
 async fn a_redis_that_hangs_holds_nobody_up() {
     let server = Arc::new(RedisServer::start());
     let variables = [("REQUEST_TIMEOUT", "1s"), ("REDIS_COMMAND_TIMEOUT", "300ms")];
