@@ -123,7 +123,7 @@ fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
     };
     let quoted = message.split('`').nth(1).unwrap_or_default();
     let detail = if message.starts_with("unknown field") {
-        extend(&mut place, quoted);
+        // The path ends with it already.
         "is not a member here".to_owned()
     } else if message.starts_with("missing field") {
         extend(&mut place, quoted);
@@ -146,11 +146,8 @@ fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
 }
 
 fn extend(pointer: &mut String, member: &str) {
-    let escaped = member.replace('~', "~0").replace('/', "~1");
-    let last = format!("/{escaped}");
-    if !pointer.ends_with(&last) {
-        pointer.push_str(&last);
-    }
+    pointer.push('/');
+    pointer.push_str(&member.replace('~', "~0").replace('/', "~1"));
 }
 
 /// A JSON pointer (RFC 6901).
@@ -200,6 +197,9 @@ mod tests {
     fn each_fault_is_pointed_at_and_no_value_is_quoted() {
         for (body, pointer, detail) in [
             (r#"{"name":"a","nope~/x":1}"#, "/nope~0~1x", "is not a member here"),
+            (r#"{"name":"a","n`o`pe":1}"#, "/n`o`pe", "is not a member here"),
+            (r#"{"name":"a","inner":{"list":[],"inner":1}}"#, "/inner/inner", "is not a member here"),
+            (r#"{"name":"a","inner":{}}"#, "/inner/list", "is missing"),
             (r#"{}"#, "/name", "is missing"),
             (r#"{"name":"a","name":"b"}"#, "/name", "comes twice"),
             (r#"{"name":7}"#, "/name", "is not of the type that is expected"),

@@ -136,6 +136,7 @@ async fn a_body_that_does_not_fit_is_a_422_with_its_place(app: App) {
         (create, r#"{}"#, "/user_id"),
         (create, r#"{"user_id":"u1","colour":"canary"}"#, "/colour"),
         (create, r#"{"user_id":"u1","a/b~c":"canary"}"#, "/a~1b~0c"),
+        (create, r#"{"user_id":"u1","a`b`":"canary"}"#, "/a`b`"),
         (create, r#"{"user_id":"u1","user_id":"canary"}"#, "/user_id"),
         (create, r#"{"user_id":7}"#, "/user_id"),
         (create, r#"{"user_id":null}"#, "/user_id"),
