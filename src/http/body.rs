@@ -10,8 +10,11 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-/// A JSON request body.
+const WRONG_TYPE: &str = "is not of the type that is expected";
+
+/// A JSON request body: an object.
 #[derive(Debug)]
 pub struct Json<T>(pub T);
 
@@ -94,28 +97,33 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     if is_json { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType, "Send application/json.")) }
 }
 
+/// Reads an object. What is not JSON at all is that first, whatever of it could not have been read anyway.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    match serde_json::from_slice(body) {
-        Ok(value) => Ok(value),
-        Err(error) if error.is_data() => Err(invalid::<T>(body, &error)),
-        Err(error) => {
-            let place = format!("Line {}, column {}.", error.line(), error.column());
-            Err(Problem::new(Code::InvalidJson, place))
-        }
-    }
+    let error = match serde_json::from_slice(body) {
+        Ok(value) if !is_array(body) => return Ok(value),
+        Ok(_) => return Err(Problem::fault("", WRONG_TYPE)),
+        Err(error) => error,
+    };
+    let syntax = if error.is_data() { serde_json::from_slice::<&RawValue>(body).err() } else { Some(error) };
+    let Some(error) = syntax else { return Err(invalid::<T>(body)) };
+    Err(Problem::new(Code::InvalidJson, format!("Line {}, column {}.", error.line(), error.column())))
+}
+
+/// serde reads a struct from an array of its members too; no client is to rely on their order.
+fn is_array(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"[")
 }
 
 /// Says where and what. serde's own messages quote values, so only what they are about is taken from them.
-fn invalid<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Problem {
+fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let mut place = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
-        Err(traced) => pointer(traced.path()),
-        Ok(_) => String::new(),
+    let (mut place, message) = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+        Err(traced) => (pointer(traced.path()), traced.inner().to_string()),
+        Ok(_) => (String::new(), String::new()),
     };
-    let message = error.to_string();
     let quoted = message.split('`').nth(1).unwrap_or_default();
     let detail = if message.starts_with("unknown field") {
-        extend(&mut place, quoted);
+        // The path ends with it already.
         "is not a member here".to_owned()
     } else if message.starts_with("missing field") {
         extend(&mut place, quoted);
@@ -129,7 +137,7 @@ fn invalid<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
         || message.starts_with("invalid value")
         || message.starts_with("invalid length")
     {
-        "is not of the type that is expected".to_owned()
+        WRONG_TYPE.to_owned()
     } else {
         // Written by this project's own types, which never quote a value.
         message.split(" at line ").next().unwrap_or_default().to_owned()
@@ -138,11 +146,8 @@ fn invalid<T: DeserializeOwned>(body: &[u8], error: &serde_json::Error) -> Probl
 }
 
 fn extend(pointer: &mut String, member: &str) {
-    let escaped = member.replace('~', "~0").replace('/', "~1");
-    let last = format!("/{escaped}");
-    if !pointer.ends_with(&last) {
-        pointer.push_str(&last);
-    }
+    pointer.push('/');
+    pointer.push_str(&member.replace('~', "~0").replace('/', "~1"));
 }
 
 /// A JSON pointer (RFC 6901).
@@ -192,6 +197,9 @@ mod tests {
     fn each_fault_is_pointed_at_and_no_value_is_quoted() {
         for (body, pointer, detail) in [
             (r#"{"name":"a","nope~/x":1}"#, "/nope~0~1x", "is not a member here"),
+            (r#"{"name":"a","n`o`pe":1}"#, "/n`o`pe", "is not a member here"),
+            (r#"{"name":"a","inner":{"list":[],"inner":1}}"#, "/inner/inner", "is not a member here"),
+            (r#"{"name":"a","inner":{}}"#, "/inner/list", "is missing"),
             (r#"{}"#, "/name", "is missing"),
             (r#"{"name":"a","name":"b"}"#, "/name", "comes twice"),
             (r#"{"name":7}"#, "/name", "is not of the type that is expected"),
@@ -199,6 +207,7 @@ mod tests {
             (r#"{"name":"a","ttl":"canary"}"#, "/ttl", "is not a duration"),
             (r#"{"name":"a","inner":{"list":[1,"canary"]}}"#, "/inner/list/1", "is not of the type that is expected"),
             (r#"["canary"]"#, "", "is not of the type that is expected"),
+            (r#" ["a",1,{},{"list":[]}]"#, "", "is not of the type that is expected"),
         ] {
             let (code, faults) = refusal(body);
             assert_eq!(code, Code::ValidationFailed, "{body}");
@@ -210,7 +219,9 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_a_400_with_its_place() {
-        for body in ["", "{", "{\"name\":}", "{\"name\":\"a\"} x", "nul", "\u{feff}{}"] {
+        for body in
+            ["", "{", "{\"name\":}", "{\"name\":\"a\"} x", "nul", "\u{feff}{}", "{} x", "{\"name\":7", "{\"no\":1,}"]
+        {
             assert_eq!(parse::<Sample>(body.as_bytes()).unwrap_err().code(), Code::InvalidJson, "{body}");
         }
         assert_eq!(parse::<Sample>(b"{\"name\":\"\xff\"}").unwrap_err().code(), Code::InvalidJson);

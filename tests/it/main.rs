@@ -1,6 +1,7 @@
 //! The integration tests, one binary: real backends, the real application, HTTP in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
+mod api;
 mod conformance;
 mod harness;
 mod pipelining;
