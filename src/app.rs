@@ -5,6 +5,7 @@ mod idempotency;
 mod monitor;
 mod upkeep;
 
+use crate::admin;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::db::transport::layers::metrics::BackendMetrics;
@@ -108,7 +109,7 @@ pub fn described() -> Endpoints {
 /// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
     let stores = sessions::endpoints();
-    if with_admin { stores.and(Endpoints::under("/admin/v1")) } else { stores }
+    if with_admin { stores.and(admin::endpoints()) } else { stores }
 }
 
 impl Site for Application {

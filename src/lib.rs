@@ -1,10 +1,11 @@
 //! AgentAPI: the multi-tenant session and state server.
 //!
-//! The floors, from the ground: [`base`], [`db`], [`tenancy`], [`stores`], [`http`], and the composition of
+//! The floors, from the ground: [`base`], [`db`], [`tenancy`], [`stores`], [`http`], [`admin`], and the composition of
 //! all in [`app`], [`config`] and [`cli`]. Each knows only those below it.
 
 #![cfg_attr(test, allow(clippy::string_slice, reason = "a panic fails the test, as it should"))]
 
+pub mod admin;
 pub mod app;
 pub mod base;
 pub mod cli;

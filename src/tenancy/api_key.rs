@@ -247,6 +247,10 @@ mod tests {
         ApiKey::issue(tenant, name, scopes, None, Timestamp::from_millis(1_769_846_400_000)).unwrap()
     }
 
+    fn secret_part(key: &Secret) -> &str {
+        PresentedKey::parse(key.expose()).unwrap().secret
+    }
+
     #[test]
     fn an_issued_key_has_its_form_and_is_recognised() {
         let (key, secret) = issue();
@@ -273,7 +277,7 @@ mod tests {
             }
         }
         for cut in 0..69 {
-            assert!(PresentedKey::parse(&secret.expose()[..cut]).is_none());
+            assert!(PresentedKey::parse(secret.expose().get(..cut).unwrap()).is_none());
         }
         assert!(PresentedKey::parse(&format!("{}0", secret.expose())).is_none());
         assert!(PresentedKey::parse(&format!(" {}", secret.expose())).is_none());
@@ -293,7 +297,7 @@ mod tests {
         let text = String::from_utf8(key.write().unwrap()).unwrap();
         assert_eq!(ApiKey::read(text.as_bytes()).unwrap(), key);
         assert!(text.contains(r#""scopes":["sessions:read"],"secret_sha256":""#), "{text}");
-        let secret_part = &secret.expose()[20..63];
+        let secret_part = secret_part(&secret);
         assert!(!text.contains(secret_part));
         assert!(text.contains(&id::fingerprint(secret_part)), "what stands there is the digest");
     }
@@ -302,9 +306,9 @@ mod tests {
     fn nothing_of_a_key_but_its_id_is_printed() {
         let (key, secret) = issue();
         let presented = PresentedKey::parse(secret.expose()).unwrap();
-        let digest = id::fingerprint(&secret.expose()[20..63]);
+        let digest = id::fingerprint(secret_part(&secret));
         let printed = format!("{key:?} {presented:?} {secret:?}");
-        assert!(!printed.contains(&secret.expose()[20..30]) && !printed.contains(&digest), "{printed}");
+        assert!(!printed.contains(secret_part(&secret)) && !printed.contains(&digest), "{printed}");
     }
 
     #[test]

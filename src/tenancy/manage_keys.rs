@@ -2,6 +2,7 @@
 
 use super::api_key::{ApiKey, KeyId};
 use super::keys::{API_KEY, API_KEY_USED, CHANGES, TENANT, TENANT_KEYS};
+use super::listing::{self, Listing};
 use super::registry::{ATTEMPTS, Registry};
 use super::scope::Scopes;
 use super::scripts::{CREATE_KEY, REVOKE_KEY, ROTATE_KEY};
@@ -76,32 +77,28 @@ impl Registry {
         tenant: &TenantId,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Option<Vec<ApiKeyInfo>>, Error> {
+    ) -> Result<Option<Listing<ApiKeyInfo>>, Error> {
         let look = vec![
             Command::get(&self.db.key(&TENANT, &[tenant.as_str()])),
-            Command::zrange_after(&self.keys_of(tenant), after, limit),
+            Command::zrange_after(&self.keys_of(tenant), after, limit + 1),
         ];
         let [found, ids] = self.db.pipeline(look).await?.try_into().map_err(|_| Error::unexpected("two answers"))?;
-        let (found, ids) = (found.optional_bytes()?, ids.array()?);
+        let (found, (ids, next)) = (found.optional_bytes()?, listing::page(ids, limit)?);
         if found.is_none() {
             return Ok(None);
         }
-        let mut reads = Vec::with_capacity(ids.len() * 2);
-        for id in ids {
-            let id = id.text()?;
-            reads.push(Command::get(&self.db.key(&API_KEY, &[&id])));
-            reads.push(Command::get(&self.db.key(&API_KEY_USED, &[&id])));
-        }
-        let mut keys = Vec::with_capacity(reads.len() / 2);
+        let both = |id: &String| [&API_KEY, &API_KEY_USED].map(|family| Command::get(&self.db.key(family, &[id])));
+        let mut items = Vec::with_capacity(ids.len());
+        let reads = ids.iter().flat_map(both).collect();
         let mut replies = self.db.pipeline(reads).await?.into_iter();
         while let (Some(record), Some(used)) = (replies.next(), replies.next()) {
             let (record, used) = (record.optional_bytes()?, used.optional_bytes()?);
             // One that was revoked between the two steps is no longer there.
             if let Some(record) = record {
-                keys.push(ApiKeyInfo { key: ApiKey::read(&record)?, last_used: used.as_ref().and_then(hour) });
+                items.push(ApiKeyInfo { key: ApiKey::read(&record)?, last_used: used.as_ref().and_then(hour) });
             }
         }
-        Ok(Some(keys))
+        Ok(Some(Listing { items, next }))
     }
 
     /// Revokes a tenant's key: whether there was one. It is refused here at once and everywhere within a

@@ -1,6 +1,7 @@
 //! What an admin does to tenants.
 
 use super::keys::{CHANGES, TENANT, TENANTS};
+use super::listing::{self, Listing};
 use super::registry::{ATTEMPTS, Registry};
 use super::scripts::{CREATE_TENANT, UPDATE_TENANT};
 use super::stored;
@@ -20,8 +21,13 @@ pub enum TenantCreation {
 /// What came of changing a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TenantUpdate {
-    /// Changed: the tenant as it is now.
-    Updated(Tenant),
+    /// Changed.
+    Updated {
+        /// The tenant as it was.
+        before: Box<Tenant>,
+        /// The tenant as it is now.
+        after: Tenant,
+    },
     /// There is no such tenant.
     NotFound,
     /// It is not at the version that was expected.
@@ -48,43 +54,41 @@ impl Registry {
     }
 
     /// At most `limit` tenants, by id, from after the id `after`.
-    pub async fn list_tenants(&self, after: Option<&str>, limit: usize) -> Result<Vec<Tenant>, Error> {
+    pub async fn list_tenants(&self, after: Option<&str>, limit: usize) -> Result<Listing<Tenant>, Error> {
         let index = self.db.key(&TENANTS, &[]);
-        let ids = self.db.run(Command::zrange_after(&index, after, limit)).await?.array()?;
-        let mut reads = Vec::with_capacity(ids.len());
-        for id in ids {
-            reads.push(Command::get(&self.db.key(&TENANT, &[&id.text()?])));
-        }
-        let mut tenants = Vec::with_capacity(reads.len());
+        let (ids, next) = listing::page(self.db.run(Command::zrange_after(&index, after, limit + 1)).await?, limit)?;
+        let reads = ids.iter().map(|id| Command::get(&self.db.key(&TENANT, &[id]))).collect();
+        let mut items = Vec::with_capacity(ids.len());
         for record in self.db.pipeline(reads).await? {
             // One that was deleted between the two steps is no longer there.
             if let Some(record) = record.optional_bytes()? {
-                tenants.push(stored::read(&record, "a tenant")?);
+                items.push(stored::read(&record, "a tenant")?);
             }
         }
-        Ok(tenants)
+        Ok(Listing { items, next })
     }
 
-    /// Changes a tenant, if it is at `expected` where that is given. Two who change different members at
-    /// one time both succeed.
+    /// Changes a tenant, if it is at a version that the caller `expects`. Two who change different members
+    /// at one time both succeed.
     pub async fn update_tenant(
         &self,
         id: &TenantId,
-        expected: Option<u64>,
+        expects: impl Fn(u64) -> bool,
         change: TenantChange,
     ) -> Result<TenantUpdate, Error> {
         let keys = [self.db.key(&TENANT, &[id.as_str()]), self.db.key(&CHANGES, &[])];
         for _ in 0..ATTEMPTS {
             let Some((record, mut tenant)) = self.read_tenant(id).await? else { return Ok(TenantUpdate::NotFound) };
-            if expected.is_some_and(|version| version != tenant.version) {
+            if !expects(tenant.version) {
                 return Ok(TenantUpdate::VersionMismatch);
             }
+            let before = Box::new(tenant.clone());
             change.clone().apply(&mut tenant);
             tenant.version += 1;
             tenant.updated_at = self.db.now();
             let script = Command::script(&UPDATE_TENANT, &keys.each_ref()).arg(record).arg(stored::write(&tenant)?);
             if self.change(script).await? {
-                return Ok(TenantUpdate::Updated(tenant));
+                return Ok(TenantUpdate::Updated { before, after: tenant });
             }
         }
         Ok(TenantUpdate::Contended)

@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How much one tenant may use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Limits {
     /// Requests a minute for each of its keys.
@@ -71,11 +71,12 @@ pub enum SessionLimitPolicy {
 }
 
 /// How the stores behave for one tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Settings {
     /// The default lifetime of a session. As JSON a number of seconds.
     #[serde(skip_serializing_if = "Option::is_none", with = "seconds")]
+    #[schemars(with = "Option<f64>")]
     pub session_ttl: Option<Duration>,
     /// How the lifetime is chosen.
     #[serde(skip_serializing_if = "Option::is_none")]

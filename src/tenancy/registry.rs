@@ -8,7 +8,7 @@ use super::keys::{API_KEY, TENANT};
 use super::last_used::LastUsed;
 use super::stored;
 use super::tenant::Tenant;
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::text::TenantId;
 use crate::db::{Command, Error, SystemDb};
 use bytes::Bytes;
@@ -74,6 +74,11 @@ impl Registry {
             loads: Arc::new(Semaphore::new(settings.loads)),
             db,
         }
+    }
+
+    /// The backend's time now.
+    pub fn now(&self) -> Timestamp {
+        self.db.now()
     }
 
     /// Tells whose key was presented. A change by an admin is in force on every server for requests that

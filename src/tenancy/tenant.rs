@@ -20,7 +20,7 @@ pub enum Status {
 }
 
 /// A tenant as it is stored and shown. Its JSON is the same in both places.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tenant {
     /// Its id, which never changes.
     pub id: TenantId,

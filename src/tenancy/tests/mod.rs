@@ -150,6 +150,11 @@ fn made_up_key() -> Secret {
     ApiKey::issue(id("acme"), None, Scopes::ALL, None, Timestamp::default()).unwrap().1
 }
 
+/// The part of a key that is secret.
+fn secret_part(key: &Secret) -> &str {
+    key.expose().get(20..63).unwrap()
+}
+
 async fn identity(registry: &Registry, key: &Secret) -> Option<Identity> {
     match registry.verify(key.expose()).await.unwrap() {
         Verification::Known(identity) => Some(identity),

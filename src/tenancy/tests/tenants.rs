@@ -22,21 +22,22 @@ async fn a_tenant_is_made_once_and_read_back() {
 async fn tenants_are_listed_by_id_in_pages() {
     let world = World::new();
     let registry = world.server();
-    assert_eq!(registry.list_tenants(None, 10).await.unwrap(), []);
+    assert_eq!(registry.list_tenants(None, 10).await.unwrap().items, []);
     for name in ["b1", "a-2", "a-1", "zz", "00"] {
         tenant(&registry, name).await;
     }
     let page = |after: Option<&'static str>| {
         let registry = registry.clone();
         async move {
-            let tenants = registry.list_tenants(after, 2).await.unwrap();
-            tenants.into_iter().map(|tenant| tenant.id.to_string()).collect::<Vec<_>>()
+            let Listing { items, next } = registry.list_tenants(after, 2).await.unwrap();
+            (items.into_iter().map(|tenant| tenant.id.to_string()).collect::<Vec<_>>().join(" "), next)
         }
     };
-    assert_eq!(page(None).await, ["00", "a-1"]);
-    assert_eq!(page(Some("a-1")).await, ["a-2", "b1"]);
-    assert_eq!(page(Some("b1")).await, ["zz"]);
-    assert_eq!(page(Some("zz")).await, [""; 0]);
+    assert_eq!(page(None).await, ("00 a-1".into(), Some("a-1".into())));
+    assert_eq!(page(Some("a-1")).await, ("a-2 b1".into(), Some("b1".into())));
+    assert_eq!(page(Some("b1")).await, ("zz".into(), None));
+    assert_eq!(page(Some("zz")).await, (String::new(), None));
+    assert_eq!(registry.list_tenants(Some("a-1"), 3).await.unwrap().next, None, "a full page may be the last");
 }
 
 #[tokio::test]
@@ -45,15 +46,18 @@ async fn a_change_counts_the_version_and_honours_the_one_expected() {
     let registry = world.server();
     let made = tenant(&registry, "acme").await;
     world.pass(1_000);
-    let TenantUpdate::Updated(changed) = registry.update_tenant(&made.id, Some(1), named("Acme")).await.unwrap() else {
+    let TenantUpdate::Updated { before, after: changed } =
+        registry.update_tenant(&made.id, |version| version == 1, named("Acme")).await.unwrap()
+    else {
         panic!("was not changed")
     };
+    assert_eq!(*before, made);
     assert_eq!((changed.version, changed.created_at, changed.updated_at), (2, made.created_at, world.clock.now()));
     assert_eq!(registry.load_tenant(&made.id).await.unwrap(), Some(changed.clone()));
-    let late = registry.update_tenant(&made.id, Some(1), named("Late")).await.unwrap();
+    let late = registry.update_tenant(&made.id, |version| version == 1, named("Late")).await.unwrap();
     assert_eq!(late, TenantUpdate::VersionMismatch);
     assert_eq!(registry.load_tenant(&made.id).await.unwrap(), Some(changed), "nothing was written");
-    let missing = registry.update_tenant(&id("nobody"), None, named("x")).await.unwrap();
+    let missing = registry.update_tenant(&id("nobody"), |_| true, named("x")).await.unwrap();
     assert_eq!(missing, TenantUpdate::NotFound);
 }
 
@@ -68,10 +72,12 @@ async fn overtaken(
     let hold = world.wire.hold("GET agentapi:{_system:00}:tenant:acme");
     let slow = {
         let registry = registry.clone();
-        tokio::spawn(async move { registry.update_tenant(&id("acme"), expected, change).await.unwrap() })
+        tokio::spawn(async move {
+            registry.update_tenant(&id("acme"), |version| expected.is_none_or(|v| v == version), change).await.unwrap()
+        })
     };
     hold.arrived().await;
-    registry.update_tenant(&id("acme"), None, meanwhile).await.unwrap();
+    registry.update_tenant(&id("acme"), |_| true, meanwhile).await.unwrap();
     hold.release();
     slow.await.unwrap()
 }
@@ -81,7 +87,7 @@ async fn two_who_change_different_members_at_one_time_lose_nothing() {
     let world = World::new();
     tenant(&world.server(), "acme").await;
     let limits: TenantChange = serde_json::from_str(r#"{"limits":{"burst_size":7}}"#).unwrap();
-    let TenantUpdate::Updated(both) = overtaken(&world, None, named("Acme"), limits).await else {
+    let TenantUpdate::Updated { after: both, .. } = overtaken(&world, None, named("Acme"), limits).await else {
         panic!("was not changed")
     };
     assert_eq!((both.name.map(|n| n.to_string()).as_deref(), both.limits.burst_size), (Some("Acme"), Some(7)));
