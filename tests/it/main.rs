@@ -1,8 +1,10 @@
 //! The integration tests, one binary: real backends, the real application, HTTP in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod command_counts;
 mod conformance;
 mod floors;
+mod generated;
 mod harness;
 mod pipelining;
 mod properties;
