@@ -22,15 +22,17 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
         config.platform.admin_key.clone_from(&made_up);
     }
     let (address, settings) = (config.address, config.server.clone());
-    let app = match Application::new(config, Arc::new(SystemClock)) {
-        Ok(app) => app,
-        Err(error) => return complain(&error.to_string(), super::MISCONFIGURED),
-    };
     let listener = match TcpListener::bind(address) {
         Ok(listener) => listener,
         Err(error) => return complain(&format!("cannot listen on {}:{}: {}", address.0, address.1, error.kind()), 1),
     };
-    let served = actix_web::rt::System::new().block_on(async {
+    let system = actix_web::rt::System::new();
+    // What the backends run in the background belongs to this runtime, which outlives the workers'.
+    let app = match system.block_on(async { Application::new(config, Arc::new(SystemClock)) }) {
+        Ok(app) => app,
+        Err(error) => return complain(&error.to_string(), super::MISCONFIGURED),
+    };
+    let served = system.block_on(async {
         app.start_background();
         let bound = listener.local_addr()?;
         if embedded {

@@ -161,7 +161,7 @@ pub(super) async fn serve(
     let start = Instant::now();
     let trace = Trace::of(&request);
     let access = endpoint.access;
-    let answer = AssertUnwindSafe(answer(&platform, endpoint, &request, payload)).catch_unwind().await;
+    let answer = AssertUnwindSafe(answer(&platform, endpoint.clone(), &request, payload)).catch_unwind().await;
     let answer = answer.unwrap_or_else(|_| {
         tracing::error!(request_id = trace.request_id(), "a handler panicked");
         Err(Problem::new(Code::Internal, "The request could not be completed."))
@@ -169,7 +169,7 @@ pub(super) async fn serve(
     let response = finish(answer, &request, &trace, access);
     let elapsed = start.elapsed();
     metrics.observe(response.status(), elapsed);
-    log(&request, &response, &trace, elapsed);
+    log(&request, &endpoint.path, response.status().as_u16(), &trace, elapsed);
     response
 }
 
@@ -216,8 +216,7 @@ fn finish(answer: Result<HttpResponse, Problem>, request: &HttpRequest, trace: &
 
 /// One line per request: failures of the server as warnings, everything else for debugging. What was asked
 /// for is named by its pattern: a path holds session ids.
-fn log(request: &HttpRequest, response: &HttpResponse, trace: &Trace, elapsed: Duration) {
-    let status = response.status().as_u16();
+fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: Duration) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -225,7 +224,7 @@ fn log(request: &HttpRequest, response: &HttpResponse, trace: &Trace, elapsed: D
                 trace_id = trace.trace_id(),
                 parent_id = trace.parent_id(),
                 method = request.method().as_str(),
-                path = walk(request).as_ref().map(|walk| walk.endpoint.path.as_str()),
+                path,
                 status,
                 duration_us = elapsed.as_micros() as u64,
                 "request"

@@ -26,6 +26,8 @@ pub struct Problem {
     faults: Vec<Fault>,
     headers: Vec<(HeaderName, HeaderValue)>,
     outcome_unknown: bool,
+    /// Seconds after which it is worth asking again, for a 503.
+    retry_after: u64,
 }
 
 #[derive(Serialize)]
@@ -45,7 +47,14 @@ struct Body<'a> {
 impl Problem {
     /// A problem of this kind, with a sentence for people.
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem { code, detail: detail.into(), faults: Vec::new(), headers: Vec::new(), outcome_unknown: false }
+        Problem {
+            code,
+            detail: detail.into(),
+            faults: Vec::new(),
+            headers: Vec::new(),
+            outcome_unknown: false,
+            retry_after: 1,
+        }
     }
 
     /// A body, query or header that is not valid, with its faults.
@@ -95,7 +104,7 @@ impl Problem {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
             Code::BackendUnavailable => {
-                response.insert_header((header::RETRY_AFTER, "1"));
+                response.insert_header((header::RETRY_AFTER, self.retry_after));
             }
             _ => {}
         }
@@ -123,6 +132,9 @@ impl From<Error> for Problem {
         tracing::warn!(%error, "a backend call failed");
         let mut problem = Problem::new(Code::BackendUnavailable, "Try again later.");
         problem.outcome_unknown = error.delivery == Delivery::Unknown;
+        if let ErrorKind::Throttled { retry_after: Some(pause) } = error.kind {
+            problem.retry_after = pause.as_secs().max(1);
+        }
         problem
     }
 }

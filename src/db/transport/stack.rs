@@ -14,7 +14,7 @@
 
 use super::RedisTransport;
 use super::layers::metrics::{BackendMetrics, Metrics};
-use super::layers::pipelining::Pipelining;
+use super::layers::pipelining::{IN_FLIGHT, Pipelining};
 use super::layers::retry::Retry;
 use super::layers::timeout::Timeout;
 use super::memory::Memory;
@@ -22,9 +22,6 @@ use super::native::Native;
 use super::rest::Rest;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Requests to a REST endpoint that may be under way at once. Few, so that many callers share each.
-const REST_IN_FLIGHT: usize = 4;
 
 /// The embedded backend. It cannot be late and need not be asked twice.
 pub fn memory(backend: Arc<Memory>, metrics: &BackendMetrics) -> Arc<dyn RedisTransport> {
@@ -37,8 +34,9 @@ pub fn native(backend: Native, attempt: Duration, metrics: &BackendMetrics) -> A
     Arc::new(Metrics::new(Retry::new(measured), "store", metrics))
 }
 
-/// A database behind the Upstash REST API.
+/// A database behind the Upstash REST API. To be called on the runtime that outlives the others: merged
+/// requests run there.
 pub fn rest(backend: Rest, attempt: Duration, metrics: &BackendMetrics) -> Arc<dyn RedisTransport> {
-    let merged = Pipelining::new(Arc::new(Metrics::new(backend, "rest", metrics)), REST_IN_FLIGHT);
+    let merged = Pipelining::new(Arc::new(Metrics::new(backend, "rest", metrics)), IN_FLIGHT);
     Arc::new(Metrics::new(Retry::new(Timeout::new(merged, attempt)), "store", metrics))
 }

@@ -20,6 +20,7 @@ use crate::http::{
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -410,6 +411,9 @@ async fn revoke_all(Scoped(sessions): Store, PathArg(user): PathArg<Name>, query
     Ok(HttpResponse::Ok().json(Revoked { revoked }))
 }
 
+/// Everything but the unreserved characters (RFC 3986, section 2.3).
+const RESERVED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
 const RESERVED: &str = "may start with ses_ or sref_ only if the server made it";
 
 fn absent() -> Problem {
@@ -434,7 +438,7 @@ fn found(session: &Session) -> HttpResponse {
 
 fn location(session: &Session) -> String {
     let id = session.id.as_ref().map(Name::as_str).unwrap_or_default();
-    format!("/v1/sessions/{}", percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC))
+    format!("/v1/sessions/{}", percent_encoding::utf8_percent_encode(id, RESERVED_IN_PATH))
 }
 
 fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {

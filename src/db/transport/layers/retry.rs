@@ -17,6 +17,9 @@ const SAVINGS: u32 = 100;
 /// The longest pause before a retry; each takes a random part of it, so that callers do not return in step.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// A backend that asks for a longer pause than this is left alone: the request would not live to see it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// Repeats a failed call once.
 pub struct Retry<T> {
     inner: T,
@@ -41,23 +44,26 @@ impl<T: RedisTransport> Retry<T> {
     }
 }
 
-/// Whether the batch may go again after this outcome.
-fn may_repeat(batch: &Batch, outcome: &Result<Vec<Reply>, Error>) -> bool {
+/// After what pause the batch may go again; nothing when it may not.
+fn may_repeat_after(batch: &Batch, outcome: &Result<Vec<Reply>, Error>) -> Option<Duration> {
+    let soon = || Some(jitter());
     match outcome {
         Err(error) => match (&error.kind, error.delivery) {
             // Nothing that a moment later is different.
-            (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full, _) | (_, Delivery::Answered) => false,
-            (_, Delivery::NotSent) => true,
-            (_, Delivery::Unknown) => batch.effect() != Effect::Once,
+            (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full, _) | (_, Delivery::Answered) => None,
+            (ErrorKind::Throttled { retry_after }, _) => retry_after.filter(|pause| *pause <= PATIENCE),
+            (_, Delivery::NotSent) => soon(),
+            (_, Delivery::Unknown) if batch.effect() == Effect::Once => None,
+            (_, Delivery::Unknown) => soon(),
         },
         Ok(replies) => match replies.as_slice() {
-            [Reply::Refused(refusal)] => refusal.is_transient(),
-            _ => false,
+            [Reply::Refused(refusal)] if refusal.is_transient() => soon(),
+            _ => None,
         },
     }
 }
 
-fn pause() -> Duration {
+fn jitter() -> Duration {
     let [part] = id::random_bytes::<1>().unwrap_or([128]);
     PAUSE * u32::from(part) / 255
 }
@@ -66,14 +72,14 @@ impl<T: RedisTransport> RedisTransport for Retry<T> {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(async move {
             let outcome = self.inner.execute(batch).await;
-            if !may_repeat(batch, &outcome) {
+            let Some(pause) = may_repeat_after(batch, &outcome) else {
                 self.earn();
                 return outcome;
-            }
+            };
             if !self.spend() {
                 return outcome;
             }
-            tokio::time::sleep(pause()).await;
+            tokio::time::sleep(pause).await;
             self.inner.execute(batch).await
         })
     }
@@ -138,6 +144,14 @@ mod tests {
         assert_eq!(calls(Effect::Once, refused("LOADING Redis is loading")).await, 2);
         assert_eq!(calls(Effect::Read, refused("WRONGTYPE no")).await, 1);
         assert_eq!(calls(Effect::Read, Err(Error::new(ErrorKind::Forbidden, Delivery::NotSent))).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_throttling_backend_is_asked_again_when_it_says_and_only_if_that_is_soon() {
+        let throttled = |retry_after| Err(Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent));
+        assert_eq!(calls(Effect::Once, throttled(Some(Duration::ZERO))).await, 2);
+        assert_eq!(calls(Effect::Once, throttled(Some(Duration::from_secs(2)))).await, 1);
+        assert_eq!(calls(Effect::Once, throttled(None)).await, 1);
     }
 
     #[tokio::test]

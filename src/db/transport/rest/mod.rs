@@ -170,7 +170,8 @@ impl Rest {
         if announced > self.max_reply_bytes as u64 {
             return Err(too_long());
         }
-        let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+        // Room is made as bytes come: an announcement costs its sender nothing.
+        let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
             if body.len() + chunk.len() > self.max_reply_bytes {
                 return Err(too_long());

@@ -25,6 +25,8 @@ pub enum Fault {
     Drip(Duration),
     /// Runs nothing and answers this many bytes without announcing how many.
     Flood(usize),
+    /// Runs nothing, announces this many bytes and keeps the connection open without sending one.
+    Announce(u64),
     /// Runs everything and leaves out the last result.
     OneResultLess,
     /// Runs everything and repeats the last result.
@@ -57,6 +59,10 @@ impl Fault {
             Fault::Flood(bytes) => {
                 let piece = || Ok::<_, actix_web::Error>(Bytes::from_static(&[b' '; 1024]));
                 Some(HttpResponse::Ok().streaming(stream::iter((0..bytes.div_ceil(1024)).map(move |_| piece()))))
+            }
+            Fault::Announce(bytes) => {
+                write_raw(request, format!("HTTP/1.1 200 OK\r\ncontent-length: {bytes}\r\n\r\n").as_bytes());
+                std::future::pending().await
             }
             Fault::DelayBefore(time) => {
                 tokio::time::sleep(*time).await;
@@ -112,10 +118,16 @@ impl Socket {
     }
 }
 
+/// Says on the connection what the HTTP server would not.
+fn write_raw<'a>(request: &'a HttpRequest, bytes: &[u8]) -> &'a std::net::TcpStream {
+    let Socket(socket) = request.conn_data().expect("a plain connection");
+    let mut writer = socket;
+    writer.write_all(bytes).expect("room in the socket for a few bytes");
+    socket
+}
+
 /// Writes raw bytes and closes the connection. The response that is returned reaches nobody.
 fn hang_up(request: &HttpRequest, bytes: &[u8]) -> HttpResponse {
-    let Socket(socket) = request.conn_data().expect("a plain connection");
-    (&*socket).write_all(bytes).expect("room in the socket for a few bytes");
-    socket.shutdown(Shutdown::Both).expect("an open socket");
+    write_raw(request, bytes).shutdown(Shutdown::Both).expect("an open socket");
     HttpResponse::Ok().finish()
 }
