@@ -1,11 +1,13 @@
 //! The integration tests, one binary: real backends, the real application, HTTP in between.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod authorization;
 mod command_counts;
 mod conformance;
 mod floors;
 mod generated;
 mod harness;
+mod isolation;
 mod pipelining;
 mod properties;
 mod rest;
