@@ -9,5 +9,6 @@ mod generated;
 mod harness;
 mod isolation;
 mod pipelining;
+mod platform;
 mod properties;
 mod rest;
