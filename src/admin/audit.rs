@@ -1,4 +1,4 @@
-//! The audit log: a structured line for every change by an admin, under the log target `audit`: what was
+//! The audit log: a structured line for every change by an admin, under a log target of its own: what was
 //! done, to which tenant and key, from where, and how it was before and after. Never a secret: of a key it
 //! has the public id, and what the API shows of it.
 
@@ -8,6 +8,9 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::future::LocalBoxFuture;
 use serde::Serialize;
+
+/// The log target of audit lines. They are written whatever the log level is.
+pub const AUDIT_LOG: &str = "agentapi::audit";
 
 /// Writes the audit lines of one request. A handler that changes something takes it as an argument.
 pub(super) struct Audit {
@@ -33,7 +36,7 @@ impl Audit {
 
     fn line(&self, action: &'static str, tenant: &str, key: Option<KeyId>, before: Option<&str>, after: Option<&str>) {
         let key_id = key.as_ref().map(KeyId::as_str);
-        tracing::info!(target: "audit", action, tenant, key_id, actor = "admin", address = %self.address, before, after, "changed");
+        tracing::info!(target: AUDIT_LOG, action, tenant, key_id, actor = "admin", address = %self.address, before, after, "changed");
     }
 }
 

@@ -9,6 +9,8 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 
+pub use audit::AUDIT_LOG;
+
 use crate::http::Endpoints;
 
 /// The endpoints of this module.

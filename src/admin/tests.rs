@@ -6,7 +6,7 @@ use crate::base::text::TenantId;
 use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Error};
 use crate::http::ports::{Begun, IdempotencyRecords, KeptAnswer, KeyedRequest};
-use crate::http::{HttpMetrics, Platform, PlatformSettings};
+use crate::http::{self, HttpMetrics, Platform, PlatformSettings};
 use crate::tenancy::{Registry, RegistrySettings, Verification};
 use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
@@ -16,7 +16,6 @@ use actix_web::test::{TestRequest, init_service};
 use actix_web::{App, web};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,9 +78,9 @@ impl World {
             admin_key: Some(Secret::new(ADMIN_KEY.to_owned())),
         };
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());
-        let platform = Rc::new(Platform::new(settings, self.registry.clone(), Arc::new(NothingKept), metrics));
+        let platform = Platform::new(settings, self.registry.clone(), Arc::new(NothingKept), metrics);
         let registry = web::Data::from(self.registry.clone());
-        let app = App::new().app_data(registry).configure(|config| super::endpoints().mount(platform, config));
+        let app = App::new().app_data(registry).configure(|config| http::mount(super::endpoints(), platform, config));
         let service = init_service(app).await;
         let request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());
         let request = request.insert_header(("authorization", format!("Bearer {ADMIN_KEY}")));
@@ -339,7 +338,8 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_key_is() 
 
     let text = String::from_utf8(log.0.lock().clone()).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let audit: Vec<&Value> = lines.iter().filter(|l| l["target"] == "audit").map(|line| &line["fields"]).collect();
+    let audit: Vec<&Value> =
+        lines.iter().filter(|l| l["target"] == super::AUDIT_LOG).map(|line| &line["fields"]).collect();
     let actions: Vec<_> = audit.iter().map(|line| line["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["tenant.create", "key.create", "tenant.change", "key.rotate", "key.revoke"]);
     for line in &audit {

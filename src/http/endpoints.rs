@@ -1,17 +1,15 @@
 //! The endpoint table. A slice lists its endpoints with the scope that each needs; the server mounts the
 //! table, tests walk it, and the API description prints it.
 
-use super::gate::{self, Platform};
 use super::problem::Problem;
 use super::query::Parameter;
 use crate::base::code::Code;
 use crate::tenancy::Scope;
 use actix_web::dev::Payload;
-use actix_web::http::{Method, header};
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse, web};
+use actix_web::http::Method;
+use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Who may call an endpoint.
@@ -44,6 +42,9 @@ pub struct Answer {
     /// What its JSON body looks like; nothing where there is none.
     pub schema: Option<SchemaOf>,
 }
+
+/// A row under a method that it answers: its own, or `HEAD` for `GET`.
+pub(super) type MethodRow = (Method, Rc<Endpoint>);
 
 type Run = Rc<dyn Fn(HttpRequest, Payload) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>>;
 
@@ -203,34 +204,27 @@ impl Endpoints {
         self.rows.iter().map(Rc::as_ref).chain(&self.next)
     }
 
-    /// Serves the table. What no row answers is 404, or 405 with `Allow`.
-    pub fn mount(mut self, platform: Rc<Platform>, config: &mut web::ServiceConfig) {
+    /// The rows of each path, for the router. A literal path also answers, under its other methods, for the
+    /// name that it would have been: a session may be called `batch`. `HEAD` is answered wherever `GET` is.
+    pub(super) fn by_path(mut self) -> Vec<(String, Vec<MethodRow>)> {
         self.finish_row();
-        let mut paths: Vec<&str> = self.rows.iter().map(|row| row.path.as_str()).collect();
-        // A literal segment goes before a name in its place.
-        paths.sort_by_key(|path| {
-            path.split('/').map(|s| (placeholder_name(s).is_some(), s.to_owned())).collect::<Vec<_>>()
-        });
+        let mut paths: Vec<&String> = self.rows.iter().map(|row| &row.path).collect();
+        paths.sort();
         paths.dedup();
-        for path in paths {
-            config.service(resource(path, self.methods(path), &platform));
-        }
-        let lost = platform.clone();
-        config.default_service(web::route().to(move |request: HttpRequest| {
-            gate::refuse(lost.clone(), request, Problem::new(Code::NotFound, "No endpoint has this path."))
-        }));
+        paths.into_iter().map(|path| (path.clone(), self.methods(path))).collect()
     }
 
-    /// The row for each method at a path. A literal path also answers, under its other methods, for the
-    /// name that it would have been: a session may be called `batch`.
-    fn methods(&self, path: &str) -> BTreeMap<String, Rc<Endpoint>> {
-        let mut methods = BTreeMap::new();
+    fn methods(&self, path: &str) -> Vec<MethodRow> {
+        let mut methods: Vec<MethodRow> = Vec::new();
         let exact = self.rows.iter().filter(|row| row.path == path);
         for row in exact.chain(self.rows.iter().filter(|row| covers(&row.path, path))) {
-            methods.entry(row.method.to_string()).or_insert_with(|| row.clone());
+            if !methods.iter().any(|(method, _)| *method == row.method) {
+                methods.push((row.method.clone(), row.clone()));
+            }
         }
-        if let (Some(get), false) = (methods.get("GET").cloned(), methods.contains_key("HEAD")) {
-            methods.insert("HEAD".to_owned(), get);
+        let get = methods.iter().find(|(method, _)| *method == Method::GET).map(|(_, row)| row.clone());
+        if let (Some(get), false) = (get, methods.iter().any(|(method, _)| *method == Method::HEAD)) {
+            methods.push((Method::HEAD, get));
         }
         methods
     }
@@ -257,24 +251,6 @@ methods! { get GET, head HEAD, post POST, put PUT, patch PATCH, delete DELETE, }
 fn covers(pattern: &str, path: &str) -> bool {
     pattern.split('/').count() == path.split('/').count()
         && pattern.split('/').zip(path.split('/')).all(|(p, s)| placeholder_name(p).is_some() || p == s)
-}
-
-fn resource(path: &str, methods: BTreeMap<String, Rc<Endpoint>>, platform: &Rc<Platform>) -> actix_web::Resource {
-    let allow = methods.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-    let mut resource = web::resource(path);
-    for (method, endpoint) in methods {
-        let metrics = platform.metrics().endpoint(&endpoint);
-        let (platform, method) = (platform.clone(), Method::from_bytes(method.as_bytes()).unwrap_or(Method::GET));
-        resource = resource.route(web::method(method).to(move |request: HttpRequest, payload: web::Payload| {
-            gate::serve(platform.clone(), endpoint.clone(), metrics.clone(), request, payload.into_inner())
-        }));
-    }
-    let platform = platform.clone();
-    resource.default_service(web::route().to(move |request: HttpRequest| {
-        let problem = Problem::new(Code::MethodNotAllowed, "Allow has the methods of this path.");
-        let allow = header::HeaderValue::try_from(allow.as_str()).unwrap_or(header::HeaderValue::from_static(""));
-        gate::refuse(platform.clone(), request, problem.with_header(header::ALLOW, allow))
-    }))
 }
 
 fn problem_of(error: actix_web::Error) -> Problem {

@@ -154,7 +154,7 @@ pub(super) fn walk(request: &HttpRequest) -> Option<Rc<Walk>> {
 pub(super) async fn serve(
     platform: Rc<Platform>,
     endpoint: Rc<Endpoint>,
-    metrics: EndpointMetrics,
+    metrics: &EndpointMetrics,
     request: HttpRequest,
     payload: Payload,
 ) -> HttpResponse {
@@ -174,9 +174,8 @@ pub(super) async fn serve(
 }
 
 /// Answers a request that no endpoint serves.
-pub(super) async fn refuse(_: Rc<Platform>, request: HttpRequest, problem: Problem) -> HttpResponse {
-    let trace = Trace::of(&request);
-    finish(Err(problem), &request, &trace, Access::Public)
+pub(super) fn refuse(request: &HttpRequest, problem: Problem) -> HttpResponse {
+    finish(Err(problem), request, &Trace::of(request), Access::Public)
 }
 
 async fn answer(

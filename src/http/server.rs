@@ -2,11 +2,11 @@
 
 use super::endpoints::Endpoints;
 use super::gate::Platform;
+use super::router;
 use actix_web::dev::Server;
 use actix_web::{App, HttpServer, web};
 use std::io;
 use std::net::TcpListener;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) 
         let site = site.clone();
         App::new().configure(move |config| {
             site.provide(config);
-            site.endpoints().mount(Rc::new(site.platform()), config);
+            router::mount(site.endpoints(), site.platform(), config);
         })
     };
     let server = HttpServer::new(app)

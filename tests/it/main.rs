@@ -1,5 +1,5 @@
 //! The integration tests, one binary: real backends, the real application, HTTP in between.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod authorization;
 mod command_counts;
@@ -12,3 +12,4 @@ mod pipelining;
 mod platform;
 mod properties;
 mod rest;
+mod sessions_store;

@@ -66,8 +66,19 @@ pub static PARTITIONS: Family = Family {
     holds: "the partition, two digits; score: until when, ms",
 };
 
+/// There while all sessions of a user in this partition are being ended: none of them may take another name,
+/// else the one could outrun the other for ever.
+pub static FENCE: Family = Family {
+    name: "session-fence",
+    parts: "user",
+    kind: "string",
+    routed_by: "the partition in the session id",
+    lives: "5 s, or until the sessions have been ended",
+    holds: "1",
+};
+
 /// All of them, for `docs/keys.md`.
-pub static FAMILIES: &[&Family] = &[&SESSION, &USER_SESSIONS, &SESSIONS, &EXPIRIES, &REFRESH, &PARTITIONS];
+pub static FAMILIES: &[&Family] = &[&SESSION, &USER_SESSIONS, &SESSIONS, &EXPIRIES, &REFRESH, &PARTITIONS, &FENCE];
 
 /// The keys that every write to a session of `user` concerns.
 pub struct SessionKeys {
@@ -116,6 +127,11 @@ pub fn expiries(db: &TenantDb, partition: Partition) -> Key {
 /// The key of a family of refresh tokens.
 pub fn refresh(db: &TenantDb, partition: Partition, family: &str) -> Key {
     db.key(partition, &REFRESH, &[family])
+}
+
+/// The key that keeps a user's sessions in a partition from moving.
+pub fn fence(db: &TenantDb, partition: Partition, user: &str) -> Key {
+    db.key(partition, &FENCE, &[user])
 }
 
 /// The key of the other partitions in which a user has sessions; it lies at the user's home.

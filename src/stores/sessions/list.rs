@@ -31,9 +31,10 @@ impl<'a> Merge<'a> {
     fn new(sessions: &'a Sessions, before: Option<&Cursor>, limit: usize) -> Merge<'a> {
         let before = before.map(|cursor| cursor.as_str().to_owned());
         let unread = Partition::all().map(|partition| (partition, before.clone())).collect();
-        // A little more than an even spread needs; whoever has more is asked again for more.
-        let chunk = limit / 128 + 3;
-        Merge { sessions, heads: BinaryHeap::new(), waiting: HashMap::new(), unread, chunk, largest: limit.max(3) }
+        // What an even spread hardly ever exceeds; a partition that has more is asked again for more.
+        let largest = limit.max(1);
+        let chunk = (limit / 64 + 6).min(largest);
+        Merge { sessions, heads: BinaryHeap::new(), waiting: HashMap::new(), unread, chunk, largest }
     }
 
     /// The next session of all, or nothing at the end.

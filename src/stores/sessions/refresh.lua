@@ -1,11 +1,11 @@
 -- Takes a refresh token of a known family. The current one rotates the family and the session's id; the one
 -- before it, within the grace, is told the salt from which its presenter derives the same successor again;
 -- any other ends the session and the family. The salt also tells a repeated call from a repeated token.
--- KEYS  F, S (the session as read from F), S2 (under the new id), U, N, X
+-- KEYS  F, S (the session as read from F), S2 (under the new id), U, N, X, session-fence:{user}
 -- ARGV  1 family, 2 ref as read, 3 user as read, 4 new ref, 5 fingerprint presented, 6 fingerprint of the next,
 --       7 salt, 8 grace ms, 9 refresh ttl ms, 10 policy, 11 ttl ms
 -- Returns {'ok', user, data, metadata, version, times} | {'repeat', salt, expires} | {'reused'} | {'invalid'}
---       | {'moved'} (the family is not as it was read)
+--       | {'moved'} (the family is not as it was read, or the session may not move now)
 local F, S, S2, U, N, X = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local ref, user, presented = ARGV[2], ARGV[3], ARGV[5]
 local now = clock()
@@ -32,6 +32,9 @@ if f[1] ~= presented then
   return { 'reused' }
 end
 
+if redis.call('EXISTS', KEYS[7]) == 1 then
+  return { 'moved' }
+end
 redis.call('RENAME', S, S2)
 unindex(U, N, X, member(t, ref))
 t.kept = capped(t, now + tonumber(ARGV[9]))

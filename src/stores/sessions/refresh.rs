@@ -31,10 +31,11 @@ impl Sessions {
             let at = SessionRef { partition: token.partition, fingerprint };
             self.remember_refreshed(&at, &user).await?;
             let keys = SessionKeys::new(&self.db, &at, &user);
+            let fence = keys::fence(&self.db, at.partition, &user);
             let renamed = keys::session(&self.db, new_id.reference());
             let command = Command::script(
                 &scripts::REFRESH,
-                &[&family_key, &keys.session, &renamed, &keys.user, &keys.all, &keys.expiries],
+                &[&family_key, &keys.session, &renamed, &keys.user, &keys.all, &keys.expiries, &fence],
             )
             .arg(family.clone())
             .arg(at.fingerprint)

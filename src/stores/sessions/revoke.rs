@@ -9,14 +9,18 @@ use super::store::{ATTEMPTS, Sessions, answer};
 use super::types::{Error, RevokeOutcome};
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
-use crate::db::{self, Command, Key, Partition, Reply};
+use crate::db::{self, Command, Expiry, Key, Partition, Reply};
+use std::time::Duration;
 
 /// How many sessions one script ends at most.
 const PER_SCRIPT: usize = 200;
 
 /// How many rounds ending all sessions of a user may take: each ends all there are, so another one is only
-/// needed for those that changed meanwhile.
+/// needed for those that were created or changed meanwhile.
 const ROUNDS: usize = 64;
+
+/// How long the sessions of a user may be kept from moving, should nobody lift that.
+const FENCED: Duration = Duration::from_secs(5);
 
 /// What the revoke script answers.
 enum Revoked {
@@ -80,27 +84,40 @@ impl Sessions {
 
     async fn revoke_in(&self, user: &Name, at: Partition, except: Option<&SessionRef>) -> Result<u64, Error> {
         let spared = except.map(|except| except.fingerprint.as_str());
-        let mut ended = 0;
+        let (first, done) = self.revoke_round(user, at, spared).await?;
+        if done {
+            return Ok(first);
+        }
+        // Some moved on under another id meanwhile. Whoever does that without end must not outrun this.
+        let fence = keys::fence(&self.db, at, user.as_str());
+        let mut ended = first;
         for _ in 0..ROUNDS {
-            let here = keys::user_sessions(&self.db, at, user.as_str());
-            let replies = self.db.run(Command::zrange_scored_above(&here, 0)).await?.array()?;
-            let mut members = replies.into_iter().map(Reply::text).collect::<Result<Vec<_>, _>>()?;
-            members.retain(|member| Some(fingerprint_of(member)) != spared);
-            if members.is_empty() {
-                return Ok(ended);
-            }
-            let mut remain = 0;
-            for chunk in members.chunks(PER_SCRIPT) {
-                let victims = self.with_families(at, chunk.to_vec()).await?;
-                let (count, left) = self.revoke_members(user, at, &victims, spared).await?;
-                ended += count;
-                remain = left;
-            }
-            if remain == 0 {
+            self.db.run(Command::set(&fence, "1", Expiry::After(FENCED))).await?.done()?;
+            let (count, done) = self.revoke_round(user, at, spared).await?;
+            ended += count;
+            if done {
+                self.db.run(Command::del(&fence)).await?.count()?;
                 return Ok(ended);
             }
         }
         Err(Error::EditConflict)
+    }
+
+    /// Ends the sessions of a user that the index of a partition has now: how many, and whether no others are
+    /// left.
+    async fn revoke_round(&self, user: &Name, at: Partition, spared: Option<&str>) -> Result<(u64, bool), Error> {
+        let here = keys::user_sessions(&self.db, at, user.as_str());
+        let replies = self.db.run(Command::zrange_scored_above(&here, 0)).await?.array()?;
+        let mut members = replies.into_iter().map(Reply::text).collect::<Result<Vec<_>, _>>()?;
+        members.retain(|member| Some(fingerprint_of(member)) != spared);
+        let (mut ended, mut left) = (0, 0);
+        for chunk in members.chunks(PER_SCRIPT) {
+            let victims = self.with_families(at, chunk.to_vec()).await?;
+            let (count, others) = self.revoke_members(user, at, &victims, spared).await?;
+            ended += count;
+            left = others;
+        }
+        Ok((ended, left == 0))
     }
 
     /// The refresh families of sessions that an index names.

@@ -97,9 +97,10 @@ impl Sessions {
             let keys = SessionKeys::new(&self.db, at, head.user.as_str());
             let renamed = keys::session(&self.db, new.reference());
             let family = self.family_key(at, head.family.as_deref());
+            let fence = keys::fence(&self.db, at.partition, head.user.as_str());
             let command = Command::script(
                 &scripts::ROTATE,
-                &[&keys.session, &renamed, &keys.user, &keys.all, &keys.expiries, &family],
+                &[&keys.session, &renamed, &keys.user, &keys.all, &keys.expiries, &family, &fence],
             )
             .arg(at.fingerprint.clone())
             .arg(new.reference().fingerprint.clone())

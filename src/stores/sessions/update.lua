@@ -1,9 +1,9 @@
 -- Replaces or patches a session that is as its writer read it.
 -- KEYS  S, U, N, X, U2 (the sessions of the user it is to have; U itself for the same), F (its refresh family,
---       else S again)
+--       else S again), session-fence:{user as read}
 -- ARGV  1 ref, 2 user as read, 3 version as read, 4 family as read or '' (matters for another user), 5 user to be, 6 data, 7 metadata,
 --       8 own ttl ms, 0 for none, or '' to leave it, 9 policy, 10 ttl ms, 11 'slide' or 'set'
--- Returns {'ok', times} | {'gone'} | {'moved'} (it is not as it was read)
+-- Returns {'ok', times} | {'gone'} | {'moved'} (it is not as it was read, or may not move now)
 local S, U, N, X, U2, F = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local now = clock()
 local fields = redis.call('HMGET', S, 'user', 'version', 'times', 'family')
@@ -12,6 +12,9 @@ if not fields[1] or not t or t.expires <= now then
   return { 'gone' }
 end
 if fields[1] ~= ARGV[2] or fields[2] ~= ARGV[3] or U2 ~= U and (fields[4] or '') ~= ARGV[4] then
+  return { 'moved' }
+end
+if U2 ~= U and redis.call('EXISTS', KEYS[7]) == 1 then
   return { 'moved' }
 end
 

@@ -119,9 +119,10 @@ impl Sessions {
         let keys = SessionKeys::new(&self.db, at, write.user.as_str());
         let user_to_be = keys::user_sessions(&self.db, at.partition, write.user_to_be.as_str());
         let family = self.family_key(at, write.read_family);
+        let fence = keys::fence(&self.db, at.partition, write.user.as_str());
         let command = Command::script(
             &scripts::UPDATE,
-            &[&keys.session, &keys.user, &keys.all, &keys.expiries, &user_to_be, &family],
+            &[&keys.session, &keys.user, &keys.all, &keys.expiries, &user_to_be, &family, &fence],
         )
         .arg(at.fingerprint.clone())
         .arg(write.user.as_str().to_owned())

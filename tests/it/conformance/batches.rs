@@ -3,7 +3,9 @@
 use super::transcript::{holds, words};
 use super::{Behaviour, does};
 use crate::harness::backend::{Backend, raw, shown};
+use agentapi::db::transport::RedisTransport;
 use agentapi::db::{Batch, Command};
+use std::sync::Arc;
 
 fn commands(backend: &Backend, lines: &[&str]) -> Vec<Command> {
     lines.iter().map(|line| raw(words(backend, line))).collect()
@@ -77,4 +79,30 @@ pub async fn keys_of_two_slots_are_refused(backend: Backend) {
     assert_eq!(answers(&backend, Batch::atomic(both.clone())).await, expected);
     let expected = if refuses { ["1"; 2] } else { ["2"; 2] };
     assert_eq!(answers(&backend, Batch::pipeline(both)).await, expected);
+}
+
+pub async fn nothing_comes_between_the_commands_of_a_script(backend: Backend) {
+    let text = "local n = redis.call('GET', KEYS[1]) or 0 redis.call('SET', KEYS[1], n + 1) return n";
+    let key = backend.key("n");
+    let said = async |transport: Arc<dyn RedisTransport>, words: [String; 4]| {
+        for _ in 0..200 {
+            let answers = transport.execute(&Batch::one(raw(words.clone()))).await.unwrap();
+            assert!(!shown(&answers[0]).starts_with('-'), "{}", shown(&answers[0]));
+        }
+    };
+    // Threads of one runtime, which ends with them: a connection belongs to the runtime that opened it.
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
+            let words = ["EVAL", text, "1", &key].map(str::to_owned);
+            let callers: Vec<_> = (0..4)
+                .map(|_| (Arc::clone(&backend.transport), words.clone()))
+                .map(|(transport, words)| runtime.spawn(async move { said(transport, words).await }))
+                .collect();
+            for caller in callers {
+                runtime.block_on(caller).unwrap();
+            }
+        });
+    });
+    holds(&backend, "GET $n -> \"800\"").await;
 }

@@ -3,6 +3,7 @@
 //! `$name` in a command is a key of the test. A word may stand in double quotes, with `\xNN`, `\n`, `\r`, `\"`
 //! and `\\`. The answer is as [`shown`] writes it; one that ends in `…` only has to start so.
 
+use super::{Behaviour, does};
 use crate::harness::backend::{Backend, shown};
 
 /// Says every line and compares every answer.
@@ -10,12 +11,19 @@ pub async fn holds(backend: &Backend, transcript: &str) {
     for line in transcript.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (command, expected) = line.rsplit_once(" -> ").unwrap_or_else(|| panic!("no answer in: {line}"));
         let answer = shown(&backend.say(words(backend, command)).await);
-        let holds = match expected.trim().strip_suffix('…') {
-            Some(start) => answer.starts_with(start),
-            None => answer == expected.trim(),
-        };
-        assert!(holds, "{}: {command}\n  expected {expected}\n  answered {answer}", backend.name);
+        expect(backend, command, expected.trim(), &answer);
     }
+}
+
+/// Demands that an answer, as [`shown`] writes it, is the expected one.
+pub fn expect(backend: &Backend, said: &str, expected: &str, answer: &str) {
+    let seen =
+        |text: &str| if does(backend, Behaviour::KeepsShapes) { text.to_owned() } else { text.replace(['"', '-'], "") };
+    let holds = match expected.strip_suffix('…') {
+        Some(start) => seen(answer).starts_with(&seen(start)),
+        None => seen(answer) == seen(expected),
+    };
+    assert!(holds, "{}: {said}\n  expected {expected}\n  answered {answer}", backend.name);
 }
 
 /// The words of a command, with the test's keys in place of their names.

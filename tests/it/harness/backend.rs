@@ -1,11 +1,13 @@
 //! A backend under test: a transport, keys of its own, and a way to let time pass.
 
 use super::redis_server::RedisServer;
+use super::rest_double::RestDouble;
 use agentapi::base::clock::{ManualClock, Timestamp};
 use agentapi::base::secret::Secret;
 use agentapi::db::transport::RedisTransport;
 use agentapi::db::transport::memory::Memory;
 use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
+use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl};
 use agentapi::db::{Batch, Command, Effect, Reply};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -14,20 +16,21 @@ use std::time::Duration;
 
 /// What the suite knows of one backend.
 pub struct Backend {
-    /// `memory`, `native`.
+    /// `memory`, `native`, `rest`.
     pub name: &'static str,
     pub transport: Arc<dyn RedisTransport>,
     /// No other backend value has keys with this tag.
     tag: String,
     clock: Option<ManualClock>,
     _server: Option<Arc<RedisServer>>,
+    _double: Option<Arc<RestDouble>>,
 }
 
 impl Backend {
     fn new(name: &'static str, transport: Arc<dyn RedisTransport>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let tag = format!("{{test{}:00}}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Backend { name, transport, tag, clock: None, _server: None }
+        Backend { name, transport, tag, clock: None, _server: None, _double: None }
     }
 
     /// The embedded backend, with a clock that stands still.
@@ -40,6 +43,14 @@ impl Backend {
     /// A real Redis over its own protocol.
     pub fn native() -> Self {
         Backend::on(RedisServer::shared())
+    }
+
+    /// A real Redis behind the REST protocol of Upstash.
+    pub fn rest() -> Self {
+        let server = RedisServer::shared();
+        let double = Arc::new(RestDouble::start(server.port(), "token"));
+        let rest = rest(&double.url(), double.token());
+        Backend { _server: Some(server), _double: Some(double), ..Backend::new("rest", Arc::new(rest)) }
     }
 
     /// This Redis.
@@ -88,6 +99,24 @@ pub fn native(url: &str) -> Native {
         patience: Duration::from_secs(5),
     };
     Native::new(settings).expect("a URL")
+}
+
+/// A REST backend on this URL, with patient settings.
+fn rest(url: &str, token: &str) -> Rest {
+    if rustls::crypto::CryptoProvider::get_default().is_none() {
+        // Whoever is first may install it; both install the same.
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+    }
+    let settings = RestSettings {
+        url: RestUrl::parse(url).expect("a URL"),
+        token: Secret::new(token.to_owned()),
+        connection_timeout: Duration::from_secs(5),
+        command_timeout: Duration::from_secs(10),
+        max_connections: 4,
+        ca_pem: None,
+        max_reply_bytes: MAX_REPLY_BYTES,
+    };
+    Rest::new(&settings).expect("usable settings")
 }
 
 /// A command in raw words.

@@ -23,6 +23,8 @@ use std::rc::Rc;
 const BUDGET: u32 = 5_000_000;
 /// How many instructions pass between two looks at the budget.
 const STEP: u32 = 10_000;
+/// How many compiled scripts a state keeps. Each takes one of the few thousand references that it has.
+const COMPILED: usize = 1000;
 /// How many bytes a state may hold.
 const MEMORY: usize = 64 << 20;
 
@@ -147,7 +149,11 @@ impl Engine {
         let chunk = self.lua.load(body.unwrap_or_default()).set_name("@user_script").set_mode(ChunkMode::Text);
         match chunk.set_environment(self.environment.clone()).into_function() {
             Ok(function) => {
-                self.compiled.borrow_mut().insert(digest.into(), function.clone());
+                let mut compiled = self.compiled.borrow_mut();
+                if compiled.len() >= COMPILED {
+                    compiled.clear();
+                }
+                compiled.insert(digest.into(), function.clone());
                 Ok(function)
             }
             Err(error) => {
@@ -226,6 +232,13 @@ mod tests {
         let text = "local t = {} for i = 1, 100 do t[i] = string.rep(tostring(i), 2000000) end return #t";
         assert!(run_text(text).is_err());
         assert_eq!(run_text("return #string.rep('x', 1000000)"), Ok(Reply::Int(1_000_000)));
+    }
+
+    #[test]
+    fn any_number_of_scripts_can_be_run() {
+        for n in 0..20_000 {
+            assert_eq!(run_text(&format!("return {n}")), Ok(Reply::Int(n)));
+        }
     }
 
     #[test]

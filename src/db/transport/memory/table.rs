@@ -185,6 +185,7 @@ mod tests {
         let key = Bytes::from_static(b"k");
         table.put(key.clone(), string(Some(5)));
         table.put(key.clone(), string(Some(5)));
+        assert_eq!(table.expiries.len(), 1);
         table.expire(&key, 9);
         assert_eq!(table.expiries.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [9]);
         table.put(key.clone(), string(None));

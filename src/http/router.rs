@@ -1,0 +1,64 @@
+//! From a method and a path to an endpoint.
+//!
+//! The path is matched as it came, undecoded, against a radix tree: a name with an encoded slash stays one
+//! name, and a request costs no regular expression.
+
+use super::endpoints::{Endpoint, Endpoints};
+use super::gate::{self, EndpointMetrics, HttpMetrics, Platform};
+use super::problem::Problem;
+use crate::base::code::Code;
+use actix_web::dev::Payload;
+use actix_web::http::Method;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use std::rc::Rc;
+
+/// What answers at one path.
+struct Place {
+    methods: Vec<(Method, Rc<Endpoint>, EndpointMetrics)>,
+    allow: HeaderValue,
+}
+
+/// Serves a table: everything that reaches the worker goes through it.
+pub fn mount(endpoints: Endpoints, platform: Platform, config: &mut web::ServiceConfig) {
+    let (router, platform) = (Rc::new(Router::new(endpoints, platform.metrics())), Rc::new(platform));
+    config.default_service(web::route().to(move |request: HttpRequest, payload: web::Payload| {
+        let (router, platform) = (router.clone(), platform.clone());
+        async move { router.serve(platform, request, payload.into_inner()).await }
+    }));
+}
+
+/// The table of one worker, ready to be asked.
+struct Router(matchit::Router<Place>);
+
+impl Router {
+    /// A router over the table. Two rows that a path could not be told apart by are a defect; the later one
+    /// is left out, and the test that walks the table finds it.
+    fn new(endpoints: Endpoints, metrics: &HttpMetrics) -> Self {
+        let mut router = matchit::Router::new();
+        for (path, rows) in endpoints.by_path() {
+            let mut names: Vec<&str> = rows.iter().map(|(method, _)| method.as_str()).collect();
+            names.sort_unstable();
+            let allow = HeaderValue::try_from(names.join(", ")).unwrap_or(HeaderValue::from_static(""));
+            let methods = rows.into_iter().map(|(method, row)| (method, row.clone(), metrics.endpoint(&row))).collect();
+            if let Err(error) = router.insert(path, Place { methods, allow }) {
+                tracing::error!(%error, "an endpoint cannot be served");
+            }
+        }
+        Router(router)
+    }
+
+    async fn serve(&self, platform: Rc<Platform>, request: HttpRequest, payload: Payload) -> HttpResponse {
+        let Ok(found) = self.0.at(request.uri().path()) else {
+            return gate::refuse(&request, Problem::new(Code::NotFound, "No endpoint has this path."));
+        };
+        let place = found.value;
+        match place.methods.iter().find(|(method, _, _)| method == request.method()) {
+            Some((_, endpoint, metrics)) => gate::serve(platform, endpoint.clone(), metrics, request, payload).await,
+            None => {
+                let problem = Problem::new(Code::MethodNotAllowed, "Allow has the methods of this path.");
+                gate::refuse(&request, problem.with_header(ALLOW, place.allow.clone()))
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Revoking: one, several, all of a user; and that nothing which races brings one back.
+
+use super::bench::{Bench, at_version, created, id, id_of, name, new, refreshable, unconditional};
+use agentapi::stores::sessions::{NewSession, RefreshOutcome, RevokeOutcome, SessionId, SessionRef, Touch};
+
+on_every_backend!(
+    a_revoked_session_is_gone_from_everywhere,
+    a_reference_revokes_and_neither_reads_nor_writes,
+    several_are_revoked_in_two_round_trips,
+    all_sessions_of_a_user_end_but_for_one,
+    all_of_many_sessions_end,
+    nothing_that_races_survives_revoking_all,
+);
+
+async fn a_revoked_session_is_gone_from_everywhere(bench: &Bench) {
+    let sessions = bench.sessions();
+    let (session, token) = refreshable(&sessions, "u").await;
+    let stale = sessions.revoke(&session.reference, &at_version(2)).await.unwrap();
+    assert_eq!(stale, RevokeOutcome::VersionMismatch);
+    let done = sessions.revoke(&session.reference, &at_version(1)).await.unwrap();
+    assert_eq!(done, RevokeOutcome::Revoked);
+    assert_eq!(sessions.revoke(&session.reference, &unconditional()).await.unwrap(), RevokeOutcome::Absent);
+    assert!(sessions.read(&id_of(&session), Touch::Yes).await.unwrap().is_none());
+    assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+    assert!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.is_empty());
+    assert!(matches!(sessions.refresh(&token).await.unwrap(), RefreshOutcome::Invalid));
+}
+
+async fn a_reference_revokes_and_neither_reads_nor_writes(bench: &Bench) {
+    let sessions = bench.sessions();
+    let session = created(&sessions, new("u")).await;
+    let shown = name(&session.reference.to_string());
+    let as_id = SessionId::parse(&shown);
+    assert!(sessions.read(&as_id, Touch::Yes).await.unwrap().is_none());
+    assert!(sessions.extend(&as_id, None).await.unwrap().is_none());
+    assert!(sessions.rotate(&as_id).await.unwrap().is_none());
+    let revoked = sessions.revoke(&SessionRef::to_revoke(&shown), &unconditional()).await.unwrap();
+    assert_eq!(revoked, RevokeOutcome::Revoked);
+}
+
+async fn several_are_revoked_in_two_round_trips(bench: &Bench) {
+    let sessions = bench.sessions();
+    let mut references = vec![id("absent").reference().clone()];
+    for user in ["a", "a", "b", "c"] {
+        references.push(created(&sessions, new(user)).await.reference);
+    }
+    references.push(references[1].clone());
+    let (ended, cost) = bench.cost(sessions.revoke_many(&references)).await;
+    assert_eq!(ended.unwrap(), 4);
+    assert_eq!(cost.0, 2);
+    assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+}
+
+async fn all_sessions_of_a_user_end_but_for_one(bench: &Bench) {
+    let sessions = bench.sessions();
+    let spared = created(&sessions, new("u")).await;
+    created(&sessions, new("u")).await;
+    created(&sessions, NewSession { id: Some(id("elsewhere 1")), ..new("u") }).await;
+    created(&sessions, NewSession { id: Some(id("elsewhere 2")), ..new("u") }).await;
+    let other = created(&sessions, new("other")).await;
+    assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 4);
+    assert_eq!(sessions.revoke_all(&name("u"), Some(&id_of(&spared))).await.unwrap(), 3);
+    assert!(sessions.exists(&id_of(&spared)).await.unwrap());
+    assert!(!sessions.exists(&id("elsewhere 1")).await.unwrap());
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 0);
+    assert!(sessions.exists(&id_of(&other)).await.unwrap());
+}
+
+async fn all_of_many_sessions_end(bench: &Bench) {
+    let sessions = bench.sessions();
+    for _ in 0..450 {
+        created(&sessions, new("u")).await;
+    }
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 450);
+    assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+}
+
+async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
+    let sessions = bench.sessions();
+    for round in 0..60 {
+        let user = format!("u{}", round % 7);
+        let (refreshed, token) = refreshable(&sessions, &user).await;
+        let rotated = created(&sessions, new(&user)).await;
+        let touched = created(&sessions, NewSession { id: Some(id(&format!("chosen {round}"))), ..new(&user) }).await;
+        let spawn = |what: usize| {
+            let (sessions, token, user) = (sessions.clone(), token.clone(), name(&user));
+            let (rotated, touched) = (id_of(&rotated), id_of(&touched));
+            tokio::spawn(async move {
+                match what {
+                    0 => drop(sessions.refresh(&token).await.unwrap()),
+                    1 => {
+                        let mut at = rotated;
+                        while let Some(next) = sessions.rotate(&at).await.unwrap() {
+                            at = id_of(&next);
+                        }
+                    }
+                    2 => while sessions.extend(&touched, None).await.unwrap().is_some() {},
+                    _ => drop(sessions.revoke_all(&user, None).await.unwrap()),
+                }
+            })
+        };
+        // The last one ends the others, or the test, before those are waited for.
+        let racing: Vec<_> = (0..4).map(spawn).collect();
+        for racer in racing.into_iter().rev() {
+            racer.await.unwrap();
+        }
+        let left = sessions.list_user(&name(&user), None, 10).await.unwrap().items.len();
+        assert_eq!(left, 0, "round {round}");
+        assert!(!sessions.exists(&id_of(&refreshed)).await.unwrap());
+        let again = sessions.refresh(&token).await.unwrap();
+        assert!(matches!(again, RefreshOutcome::Invalid), "round {round}: {again:?}");
+    }
+    assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+}

@@ -1,0 +1,32 @@
+//! The session store, one suite for every backend. What needs the time to be moved runs where it can be.
+
+/// Runs each test on the memory backend and on a real Redis, where there is one.
+macro_rules! on_every_backend {
+    ($($test:ident),* $(,)?) => {
+        mod memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                super::$test(&crate::sessions_store::bench::Bench::memory()).await;
+            })*
+        }
+
+        mod native {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                if let Some(bench) = crate::sessions_store::bench::Bench::native().await {
+                    super::$test(&bench).await;
+                }
+            })*
+        }
+    };
+}
+
+mod bench;
+mod ending;
+mod limits;
+mod lists;
+mod reading;
+mod refreshing;
+mod secrets;
+mod time;
+mod writing;
