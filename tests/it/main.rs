@@ -2,9 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::string_slice)]
 
 mod api;
+mod authorization;
+mod command_counts;
 mod conformance;
+mod floors;
+mod generated;
 mod harness;
+mod isolation;
 mod pipelining;
+mod platform;
 mod properties;
 mod rest;
 mod sessions_store;

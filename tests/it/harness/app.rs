@@ -10,6 +10,7 @@ use agentapi::config::Config;
 use agentapi::http::server;
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -85,6 +86,8 @@ impl App {
         let prefix = format!("t{}-{unique}", std::process::id());
         let mut all = vec![("ADMIN_API_KEY", ADMIN_KEY), ("WORKERS", "1"), ("REDIS_KEY_PREFIX", &prefix)];
         all.extend(variables);
+        // An empty value takes a variable away again.
+        let all: BTreeMap<&str, &str> = all.into_iter().collect();
         let mut env = Env::new(all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let config = Config::read(&mut env);
         env.finish().expect("the test's configuration is valid");

@@ -2,5 +2,7 @@
 
 pub mod app;
 pub mod backend;
+pub mod raw;
 pub mod redis_server;
 pub mod rest_double;
+pub mod table;

@@ -1,0 +1,7 @@
+//! What holds for every endpoint, whatever it does.
+
+mod bodies;
+mod documents;
+mod operations;
+mod requests;
+mod serving;
