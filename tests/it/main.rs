@@ -15,3 +15,4 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod tls;
