@@ -153,10 +153,12 @@ fn backend(env: &mut Env) -> (BackendSettings, String) {
         "REDIS_ENABLE",
         "false: the embedded backend, whatever else is set. Default: true when any Redis or Upstash variable is set.",
     );
-    let enabled = env.flag(enable).unwrap_or(mentioned.0 || mentioned.1);
+    let enabled = env.flag(enable);
     let protocol = Variable::new("REDIS_PROTOCOL", "native (RESP) or rest (Upstash REST).").default("native");
     let protocol =
         env.choice(protocol, &[("native", Protocol::Native), ("rest", Protocol::Rest)]).unwrap_or(Protocol::Native);
+    // Who asks for REST and gives no endpoint is told so, rather than served from memory.
+    let enabled = enabled.unwrap_or(mentioned.0 || mentioned.1 || protocol == Protocol::Rest);
     let native = native(env);
     let rest = rest(env);
     let tls = tls_files(env);

@@ -38,6 +38,10 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         Ok(split) => split,
         Err(mistake) => return complain(&mistake, MISCONFIGURED),
     };
+    // Clients of backends and the listener take the process's TLS provider. One that is there already stays.
+    match rustls::crypto::aws_lc_rs::default_provider().install_default() {
+        Ok(()) | Err(_) => {}
+    }
     match command.as_deref().unwrap_or("serve") {
         "serve" => match configure(flags) {
             Ok(config) => serve::serve(config),

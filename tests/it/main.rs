@@ -11,6 +11,8 @@ mod harness;
 mod isolation;
 mod pipelining;
 mod platform;
+mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod tls;

@@ -176,6 +176,11 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Somebody without a credential, before an application that another process runs.
+    pub fn of(base: &str) -> Caller {
+        Caller { base: base.to_owned(), client: client(), headers: Vec::new() }
+    }
+
     /// The same with one more header.
     pub fn with(&self, name: &str, value: &str) -> Caller {
         let mut caller = self.clone();

@@ -1,0 +1,139 @@
+//! Secrets and clients' data never reach the output, at the loudest level, whatever fails.
+
+use super::Process;
+use crate::harness::app::Caller;
+use crate::harness::redis_server::{RedisServer, free_port};
+use crate::harness::rest_double::RestDouble;
+use crate::harness::table::rows;
+use agentapi::http::Access;
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const ADMIN: &str = "canary-admin-key-of-more-than-32-characters";
+const TRACE: (&str, &str) = ("LOG_LEVEL", "trace");
+
+/// Sends secrets through every part of requests that a log could quote, to every endpoint; gives back the
+/// secrets that the server made meanwhile.
+async fn walk(anyone: &Caller) -> Vec<String> {
+    let admin = anyone.with("authorization", &format!("Bearer {ADMIN}"));
+    let mut secrets = Vec::new();
+    let mut keep = |answer: &Value| {
+        let made = ["key", "id", "refresh_token"].map(|member| answer[member].as_str().unwrap_or_default().to_owned());
+        secrets.extend(made.into_iter().filter(|secret| secret.len() > 20));
+    };
+    admin.post("/admin/v1/tenants", json!({"id": "walked"})).await;
+    let key = admin.post("/admin/v1/tenants/walked/keys", json!({})).await;
+    keep(&key.json());
+    let secret = key.json()["key"].as_str().unwrap_or("canary-unknown-key").to_owned();
+    let tenant = anyone.with("x-api-key", &secret).with("idempotency-key", "canary-idempotency");
+    let body = json!({"user_id": "canary-user", "data": {"canary-member": "canary-data"}, "refresh": true});
+    let session = tenant.post("/v1/sessions", body).await.json();
+    keep(&session);
+    let chosen = tenant.put("/v1/sessions/canary-id", json!({"user_id": "canary-user"})).await;
+    keep(&chosen.json());
+    let refreshed =
+        tenant.post("/v1/sessions/refresh", json!({"refresh_token": session["refresh_token"]})).await.json();
+    keep(&refreshed);
+    for caller in [&tenant, &admin, &anyone.with("authorization", "Bearer canary-of-a-stranger")] {
+        for row in rows() {
+            let path = row.filled(|name| if name == "tenant" { "walked".to_owned() } else { format!("canary-{name}") });
+            let bodies = [r#"{"canary-member":"canary-value"}"#, "{ canary", r#"{"user_id":["canary"]}"#];
+            for body in bodies.map(|body| Some(body.as_bytes().to_vec())) {
+                let body = body.filter(|_| row.method != Method::GET && row.method != Method::HEAD);
+                // Rotating and suspending come back as answers; deleting keys would end the walk.
+                if row.access == Access::Admin && row.method == Method::DELETE {
+                    continue;
+                }
+                let path = format!("{path}?cursor=canary-cursor&canary=canary");
+                caller.send(row.method.clone(), &path, body.clone()).await;
+                caller.send(row.method.clone(), path.split('?').next().unwrap(), body).await;
+            }
+        }
+    }
+    secrets
+}
+
+#[track_caller]
+fn assert_silent(text: &str, secrets: &[String]) {
+    for secret in secrets.iter().map(String::as_str).chain(["canary"]) {
+        let line = text.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a secret is in the output");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_told_on_the_embedded_backend() {
+    let mut process = Process::serve(&[TRACE, ("ADMIN_API_KEY", ADMIN), ("METRICS_TOKEN", "canary-metrics")]);
+    let secrets = walk(&process.anyone()).await;
+    assert!(secrets.len() >= 5, "{}", secrets.len());
+    let (code, _, log) = process.terminate();
+    assert_eq!(code, Some(0));
+    assert!(log.lines().count() > 100, "it logged every request: {log}");
+    // The welcome is the one text that shows keys: those which it made.
+    assert_silent(&log, &secrets);
+}
+
+#[tokio::test]
+async fn nothing_is_told_over_redis_that_works_and_then_fails() {
+    let redis = RedisServer::start_with(&["--requirepass", "canary-password"]);
+    let url = format!("redis://:canary-password@127.0.0.1:{}/0", redis.port());
+    let mut process = Process::serve(&[TRACE, ("ADMIN_API_KEY", ADMIN), ("REDIS_URL", &url)]);
+    let anyone = process.anyone();
+    let secrets = walk(&anyone).await;
+    assert!(secrets.len() >= 5, "{}", secrets.len());
+    redis.kill();
+    walk(&anyone).await;
+    let (_, out, log) = process.terminate();
+    assert!(log.contains("a backend call failed"), "the failures are logged: {log}");
+    assert_silent(&format!("{out}{log}"), &secrets);
+}
+
+#[tokio::test]
+async fn nothing_is_told_of_a_password_that_is_wrong() {
+    let redis = RedisServer::start_with(&["--requirepass", "another"]);
+    let port = redis.port().to_string();
+    let mut process = Process::serve(&[
+        TRACE,
+        ("ADMIN_API_KEY", ADMIN),
+        ("REDIS_HOST", "127.0.0.1"),
+        ("REDIS_PORT", &port),
+        ("REDIS_USERNAME", "canary-name"),
+        ("REDIS_PASSWORD", "canary-password"),
+    ]);
+    let anyone = process.anyone();
+    anyone
+        .with("authorization", &format!("Bearer {ADMIN}"))
+        .get("/admin/v1/tenants")
+        .await
+        .refused(503, "backend_unavailable");
+    walk(&anyone).await;
+    let (_, out, log) = process.terminate();
+    assert_silent(&format!("{out}{log}"), &[]);
+}
+
+#[tokio::test]
+async fn nothing_is_told_over_rest_with_and_without_its_server() {
+    let redis = RedisServer::shared();
+    let double = RestDouble::start(redis.port(), "canary-token");
+    let over = |url: String| {
+        Process::serve(&[
+            TRACE,
+            ("ADMIN_API_KEY", ADMIN),
+            ("REDIS_PROTOCOL", "rest"),
+            ("UPSTASH_REDIS_REST_URL", &url),
+            ("UPSTASH_REDIS_REST_TOKEN", "canary-token"),
+            ("REDIS_KEY_PREFIX", "process-secrets"),
+        ])
+    };
+    let mut process = over(double.url());
+    let secrets = walk(&process.anyone()).await;
+    assert!(secrets.len() >= 5, "{}", secrets.len());
+    let (_, out, log) = process.terminate();
+    assert_silent(&format!("{out}{log}"), &secrets);
+
+    let mut process = over(format!("http://127.0.0.1:{}/canary-path", free_port()));
+    walk(&process.anyone()).await;
+    let (_, out, log) = process.terminate();
+    assert!(log.contains("a backend call failed"), "{log}");
+    assert_silent(&format!("{out}{log}"), &[]);
+}
