@@ -1,9 +1,9 @@
 //! Random text and digests of it. Chance comes from the operating system's generator alone.
 
+use crate::base::clock::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
-use crate::base::clock::Timestamp;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 
