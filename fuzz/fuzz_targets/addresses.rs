@@ -16,7 +16,7 @@ fuzz_target!(|data: &str| {
     let values = known.names().into_iter().filter(|name| !name.contains("FILE")).map(|name| (name, data.to_owned()));
     let mut env = Env::new(values);
     Config::read(&mut env);
-    assert!(env.finish().is_err(), "no text is right for every variable");
+    assert!(data.trim().is_empty() || env.finish().is_err(), "no text is right for every variable");
     for url in [format!("redis://{data}"), data.to_owned()] {
         let mut env = Env::new([("REDIS_URL".to_owned(), url)]);
         if let BackendSettings::Native(settings, _) = Config::read(&mut env).backend {
