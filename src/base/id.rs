@@ -3,7 +3,9 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
+use crate::base::clock::Timestamp;
 use sha2::{Digest, Sha256};
+use std::cell::Cell;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -91,9 +93,26 @@ pub fn same_digest(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
 }
 
-/// A UUID of version 7 (RFC 9562) as text; sorts by time.
-pub fn uuid_v7() -> String {
-    uuid::Uuid::now_v7().to_string()
+/// A UUID of version 7 (RFC 9562) as text; sorts by time. To be told apart, not to be kept secret: its
+/// randomness is a thread's own SplitMix64 sequence, for a system call per request would cost more than
+/// all the rest of the id.
+pub fn uuid_v7(now: Timestamp) -> String {
+    thread_local! {
+        static STATE: Cell<Option<u64>> = const { Cell::new(None) };
+    }
+    let next = || {
+        let seed = || random_bytes().map_or_else(|_| now.as_millis(), u64::from_ne_bytes);
+        let state = STATE.get().unwrap_or_else(seed).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        STATE.set(Some(state));
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    };
+    let mut random = [0; 10];
+    for (place, byte) in random.iter_mut().zip(next().to_ne_bytes().into_iter().chain(next().to_ne_bytes())) {
+        *place = byte;
+    }
+    uuid::Builder::from_unix_timestamp_millis(now.as_millis(), &random).into_uuid().to_string()
 }
 
 #[cfg(test)]
@@ -113,6 +132,18 @@ mod tests {
             assert!(seen.insert(text));
         }
         assert_eq!(characters.len(), 62, "21,500 draws show every character");
+    }
+
+    #[test]
+    fn request_ids_are_uuids_of_version_7_that_sort_by_time_and_do_not_repeat() {
+        let mut seen = HashSet::new();
+        for millis in 1_700_000_000_000..1_700_000_001_000 {
+            let id = uuid_v7(Timestamp::from_millis(millis));
+            let parsed = uuid::Uuid::parse_str(&id).unwrap();
+            assert_eq!(parsed.get_version_num(), 7);
+            assert_eq!(parsed.get_timestamp().unwrap().to_unix().0, millis / 1000);
+            assert!(seen.insert(id));
+        }
     }
 
     #[test]

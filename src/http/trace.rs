@@ -1,6 +1,7 @@
 //! Which request this is: the client's `X-Request-Id` or a new one, and its place in a W3C trace
 //! (Trace Context, section 3.2).
 
+use crate::base::clock::{Clock, SystemClock};
 use crate::base::id;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
@@ -25,7 +26,7 @@ impl Trace {
     pub(super) fn of(request: &HttpRequest) -> Self {
         let given = request.headers().get(&REQUEST_ID).filter(|id| is_good(id.as_bytes())).cloned();
         let request_id = given.unwrap_or_else(|| {
-            HeaderValue::try_from(id::uuid_v7()).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
+            HeaderValue::try_from(id::uuid_v7(SystemClock.now())).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         });
         let parent = request.headers().get("traceparent").and_then(|text| text.to_str().ok()).and_then(Parent::parse);
         Trace { request_id, parent }

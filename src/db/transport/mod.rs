@@ -17,6 +17,7 @@ pub type Execution<'a> = Pin<Box<dyn Future<Output = Result<Vec<Reply>, Error>> 
 
 /// Carries batches to a backend.
 ///
+/// A transaction that cannot be queued did nothing, and each of its commands has the cause as its answer.
 /// A refusal by Redis is a [`Reply`], so that the fourth command of a pipeline still has its answer; an
 /// [`Error`] concerns the whole batch and says how far it got. A future that is dropped leaves the
 /// batch's fate unknown.

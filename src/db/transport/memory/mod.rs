@@ -19,7 +19,7 @@ mod sorted_sets;
 mod strings;
 mod table;
 
-use self::refusal::{Answer, CROSS_SLOT, DISCARDED, refuse};
+use self::refusal::{Answer, CROSS_SLOT, refuse};
 use self::request::Request;
 use self::table::Table;
 use super::{Execution, RedisTransport};
@@ -100,7 +100,8 @@ impl Memory {
         request.run(&mut self.table(tag))
     }
 
-    /// As `MULTI` does, runs nothing if one command cannot even be queued; else all, whatever they answer.
+    /// As `MULTI` does, runs nothing if one command cannot even be queued, which then is everybody's answer;
+    /// else all, whatever they answer.
     fn transaction(&self, requests: &[Result<Request<'_>, Refusal>]) -> Vec<Answer> {
         let keys = requests.iter().flatten().flat_map(Request::keys);
         let mut tags = keys.map(|key| tag_of(key));
@@ -108,8 +109,8 @@ impl Memory {
         if tags.any(|other| Some(other) != tag) {
             return requests.iter().map(|_| refuse(CROSS_SLOT)).collect();
         }
-        if requests.iter().any(Result::is_err) {
-            return requests.iter().map(|_| refuse(DISCARDED)).collect();
+        if let Some(cause) = requests.iter().find_map(|request| request.as_ref().err()) {
+            return requests.iter().map(|_| Err(cause.clone())).collect();
         }
         let run = |table: &mut Table| requests.iter().flatten().map(|request| request.run(table)).collect();
         match tag {

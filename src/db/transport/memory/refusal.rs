@@ -17,7 +17,6 @@ pub(super) const NO_SUCH_KEY: &str = "ERR no such key";
 pub(super) const OVERFLOW: &str = "ERR increment or decrement would overflow";
 pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong kind of value";
 pub(super) const CROSS_SLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot";
-pub(super) const DISCARDED: &str = "EXECABORT Transaction discarded because of previous errors.";
 pub(super) const TOO_MANY_KEYS: &str = "ERR Number of keys can't be greater than number of args";
 pub(super) const NEGATIVE_KEYS: &str = "ERR Number of keys can't be negative";
 pub(super) const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";

@@ -110,12 +110,10 @@ async fn transaction(link: &Link, commands: &[Command]) -> Result<Vec<Reply>, Er
     let mut answers = link.call(commands.len() + 2, write).await?;
     match answers.pop() {
         Some(Reply::Array(replies)) if replies.len() == commands.len() => Ok(replies),
-        // Refused when it was queued: nothing ran. The command that was at fault says why, EXEC only that.
+        // Refused when it was queued: nothing ran. EXEC says only that; the command that was at fault says why.
         Some(Reply::Refused(aborted)) => {
-            let queued = answers.into_iter().skip(1);
-            Ok(queued
-                .map(|answer| if let Reply::Refused(_) = answer { answer } else { Reply::Refused(aborted.clone()) })
-                .collect())
+            let cause = answers.into_iter().find(|answer| matches!(answer, Reply::Refused(_)));
+            Ok(vec![cause.unwrap_or(Reply::Refused(aborted)); commands.len()])
         }
         _ => Err(Error::unexpected("the answers to a transaction")),
     }
