@@ -190,7 +190,8 @@ async fn answer(
         let walk = Rc::new(Walk { platform: platform.clone(), endpoint: endpoint.clone(), principal });
         request.extensions_mut().insert(walk.clone());
         match idempotency::key(request, &endpoint)? {
-            Some(key) => idempotency::once(&walk, key, request, payload).await,
+            // Boxed, as it is rare and large: every request would carry the room for it.
+            Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
             None => endpoint.run(request.clone(), payload).await,
         }
     };

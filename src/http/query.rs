@@ -6,6 +6,7 @@ use super::problem::{Fault, Problem};
 use crate::base::code::Code;
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 /// A parameter that an endpoint takes.
@@ -25,8 +26,10 @@ pub struct Query(Vec<(String, String)>);
 
 impl Query {
     fn parse(raw: &str) -> Result<Query, Problem> {
-        let decoded =
-            |text: &str| decode(&text.replace('+', " ")).ok_or_else(|| refusal("", "is not percent-encoded UTF-8"));
+        let decoded = |text: &str| {
+            let text = text.replace('+', " ");
+            decode(&text).map(Cow::into_owned).ok_or_else(|| refusal("", "is not percent-encoded UTF-8"))
+        };
         let pairs = raw.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decoded(name)?, decoded(value)?))

@@ -88,7 +88,8 @@ impl Registry {
         let epoch = self.freshness.epoch().await?;
         let known = match self.remembered.key(presented.id(), epoch) {
             Some(known) => known,
-            None => self.load_identity(presented.id(), epoch).await?,
+            // Boxed, as it is rare and large: every request would carry the room for it.
+            None => Box::pin(self.load_identity(presented.id(), epoch)).await?,
         };
         let now = self.db.now();
         match known {
