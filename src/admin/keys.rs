@@ -8,7 +8,7 @@ use crate::base::duration::DurationField;
 use crate::base::id::NoRandomness;
 use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
-use crate::http::{Access, CURSOR, Endpoints, LIMIT, OptionalJson, Page, PageRequest, PathArg, Problem};
+use crate::http::{Access, CURSOR, Endpoints, LIMIT, OptionalJson, Page, PageRequest, PathArg, Problem, json};
 use crate::tenancy::{ApiKey, ApiKeyInfo, IssueError, KeyId, Label, NewKey, Registry, Scopes};
 use actix_web::http::header::LOCATION;
 use actix_web::{HttpResponse, web};
@@ -114,9 +114,9 @@ pub(super) async fn issue(
     Ok(IssuedKey { shown, key: secret })
 }
 
-fn created(key: &IssuedKey) -> HttpResponse {
+fn created(key: &IssuedKey) -> Result<HttpResponse, Problem> {
     let location = format!("/admin/v1/tenants/{}/keys/{}", key.shown.tenant, key.shown.id);
-    HttpResponse::Created().insert_header((LOCATION, location)).json(key)
+    json(HttpResponse::Created().insert_header((LOCATION, location)), key)
 }
 
 async fn create(
@@ -130,7 +130,7 @@ async fn create(
         return Err(Problem::fault("/expires_at", "must be in the future"));
     }
     let new = NewKey { name, scopes: scopes.unwrap_or(Scopes::ALL), expires_at };
-    Ok(created(&issue(&registry, &audit, &tenant.0, new).await?))
+    created(&issue(&registry, &audit, &tenant.0, new).await?)
 }
 
 async fn list(
@@ -140,7 +140,7 @@ async fn list(
 ) -> Result<HttpResponse, Problem> {
     let listing = registry.list_keys(&tenant.0, page.after.as_deref(), page.limit).await?.ok_or_else(not_found)?;
     let shown = |info: ApiKeyInfo| ShownKey::new(info.key, info.last_used);
-    Ok(page.answer(listing.items.into_iter().map(shown).collect(), listing.next.as_deref()))
+    page.answer(listing.items.into_iter().map(shown).collect(), listing.next.as_deref())
 }
 
 async fn revoke(
@@ -169,7 +169,7 @@ async fn rotate(
     let (key, secret) = registry.rotate_key(&tenant.0, id, overlap).await?.ok_or_else(no_key)?;
     let shown = ShownKey::new(key, None);
     audit.key("key.rotate", tenant.0.as_str(), id, Some(&shown));
-    Ok(created(&IssuedKey { shown, key: secret }))
+    created(&IssuedKey { shown, key: secret })
 }
 
 pub(super) fn endpoints() -> Endpoints {

@@ -4,7 +4,9 @@ use super::audit::Audit;
 use super::keys::{IssuedKey, issue};
 use crate::base::code::Code;
 use crate::base::text::TenantId;
-use crate::http::{Access, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, etag};
+use crate::http::{
+    Access, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, etag, json,
+};
 use crate::tenancy::{
     Label, Limits, LimitsChange, NewKey, NewTenant, Registry, Scopes, Settings, SettingsChange, Tenant, TenantChange,
     TenantCreation, TenantUpdate,
@@ -76,7 +78,7 @@ async fn create(
     let location = (LOCATION, format!("/admin/v1/tenants/{}", tenant.id));
     let mut response = HttpResponse::Created();
     response.insert_header(location).insert_header(etag(tenant.version));
-    Ok(response.json(CreatedTenant { tenant, api_key }))
+    json(&mut response, &CreatedTenant { tenant, api_key })
 }
 
 async fn read(
@@ -92,12 +94,12 @@ async fn read(
     if !asked.0.holds(Some(tenant.version)) {
         return Err(Preconditions::failed());
     }
-    Ok(HttpResponse::Ok().insert_header(tag).json(tenant))
+    json(HttpResponse::Ok().insert_header(tag), &tenant)
 }
 
 async fn list(registry: web::Data<Registry>, page: PageRequest) -> Result<HttpResponse, Problem> {
     let listing = registry.list_tenants(page.after.as_deref(), page.limit).await?;
-    Ok(page.answer(listing.items, listing.next.as_deref()))
+    page.answer(listing.items, listing.next.as_deref())
 }
 
 async fn change(
@@ -110,7 +112,7 @@ async fn change(
     match registry.update_tenant(&id.0, |version| asked.0.holds(Some(version)), body.0).await? {
         TenantUpdate::Updated { before, after } => {
             audit.tenant("tenant.change", after.id.as_str(), Some(&*before), &after);
-            Ok(HttpResponse::Ok().insert_header(etag(after.version)).json(after))
+            json(HttpResponse::Ok().insert_header(etag(after.version)), &after)
         }
         TenantUpdate::NotFound => Err(not_found()),
         TenantUpdate::VersionMismatch => Err(Preconditions::failed()),

@@ -50,16 +50,49 @@ impl std::ops::Add<Duration> for Timestamp {
     }
 }
 
+impl Timestamp {
+    /// RFC 3339, UTC, milliseconds, `Z`: 24 characters of ASCII. Days are turned into a date by the
+    /// algorithm of Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
+    fn text(self) -> [u8; 24] {
+        let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
+        // Days since 0000-03-01, so that a leap day ends a year.
+        let days = days + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let mut text = *b"0000-00-00T00:00:00.000Z";
+        let mut put = |place: usize, digits: usize, mut number: u64| {
+            for digit in text.iter_mut().skip(place).take(digits).rev() {
+                *digit = b'0' + (number % 10) as u8;
+                number /= 10;
+            }
+        };
+        put(0, 4, year);
+        put(5, 2, month);
+        put(8, 2, day);
+        put(11, 2, millis / 3_600_000);
+        put(14, 2, millis / 60_000 % 60);
+        put(17, 2, millis / 1_000 % 60);
+        put(20, 3, millis % 1_000);
+        text
+    }
+}
+
 /// RFC 3339, UTC, milliseconds, `Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(self.0)).fmt(f)
+        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
     }
 }
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let text = self.text();
+        serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
     }
 }
 
@@ -132,6 +165,17 @@ mod tests {
         let time = Timestamp::parse_rfc3339(text).unwrap();
         assert_eq!(time.to_string(), text);
         assert_eq!(time.as_millis(), 1_769_846_400_123);
+    }
+
+    #[test]
+    fn every_day_is_written_as_the_library_that_reads_it_writes_it() {
+        // A prime number of milliseconds near 19 hours: meets every day, and every hour of it, for 400 years.
+        for millis in (0..12_622_780_800_000).step_by(68_400_007).chain([LAST, 951_782_400_000, 4_107_542_399_999]) {
+            let time = Timestamp::from_millis(millis);
+            let known = humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(millis)).to_string();
+            assert_eq!(time.to_string(), known);
+            assert_eq!(Timestamp::parse_rfc3339(&known), Some(time));
+        }
     }
 
     #[test]

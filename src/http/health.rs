@@ -1,5 +1,6 @@
 //! For those who run the server: whether it lives, whether it can serve, and what it counts.
 
+use super::answer::json;
 use super::endpoints::{Access, Endpoints};
 use super::ports::{BackendState, Health};
 use super::problem::Problem;
@@ -43,7 +44,7 @@ fn word(serves: bool) -> &'static str {
 }
 
 fn answer(status: StatusCode, body: &impl Serialize) -> Result<HttpResponse, Problem> {
-    Ok(HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")).json(body))
+    json(HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")), body)
 }
 
 fn code(state: BackendState) -> StatusCode {

@@ -1,6 +1,7 @@
 //! Floor 4: the HTTP platform. It knows how a request is authenticated, read, answered and described,
 //! and knows no store: slices bring their [`Endpoints`] and handlers, and the platform serves them.
 
+mod answer;
 mod authenticate;
 mod body;
 mod client_address;
@@ -22,6 +23,7 @@ mod scoped;
 pub mod server;
 mod trace;
 
+pub use answer::json;
 pub use body::{Json, OptionalJson};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use endpoints::{Access, Answer, Endpoint, Endpoints};

@@ -1,5 +1,6 @@
 //! Lists, a page at a time. A cursor is opaque, and bound to the list and the tenant it was made for.
 
+use super::answer::json;
 use super::gate;
 use super::problem::{Fault, Problem};
 use super::query::{Parameter, Query};
@@ -37,8 +38,8 @@ pub struct Page<T> {
 
 impl PageRequest {
     /// The answer: these items, and a cursor to the position where the list goes on.
-    pub fn answer<T: Serialize>(&self, items: Vec<T>, next: Option<&str>) -> HttpResponse {
-        HttpResponse::Ok().json(Page { items, next_cursor: next.map(|position| seal(&self.binding, position)) })
+    pub fn answer<T: Serialize>(&self, items: Vec<T>, next: Option<&str>) -> Result<HttpResponse, Problem> {
+        json(&mut HttpResponse::Ok(), &Page { items, next_cursor: next.map(|position| seal(&self.binding, position)) })
     }
 }
 

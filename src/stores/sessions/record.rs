@@ -30,11 +30,17 @@ pub enum Found<T> {
 }
 
 impl<T> Found<T> {
-    fn read(reply: Reply, parse: impl FnOnce(Vec<Option<bytes::Bytes>>) -> Option<T>) -> Result<Found<T>, db::Error> {
+    fn read<const N: usize>(
+        reply: Reply,
+        parse: impl FnOnce([Option<bytes::Bytes>; N]) -> Option<T>,
+    ) -> Result<Found<T>, db::Error> {
         if matches!(&reply, Reply::Refused(refusal) if refusal.code() == "WRONGTYPE") {
             return Ok(Found::Unreadable);
         }
-        let fields: Vec<_> = reply.array()?.into_iter().map(Reply::optional_bytes).collect::<Result<_, _>>()?;
+        let mut fields = [const { None }; N];
+        for (field, reply) in fields.iter_mut().zip(reply.array_of::<N>()?) {
+            *field = reply.optional_bytes()?;
+        }
         if fields.iter().all(Option::is_none) {
             return Ok(Found::Absent);
         }
@@ -103,8 +109,7 @@ pub struct Record {
 impl Record {
     /// Reads the answer to an `HMGET` of [`WHOLE`].
     pub fn whole(reply: Reply) -> Result<Found<Record>, db::Error> {
-        Found::read(reply, |fields| {
-            let [user, data, metadata, version, times] = <[_; 5]>::try_from(fields).ok()?;
+        Found::read(reply, |[user, data, metadata, version, times]| {
             let data = JsonObject::parse(&data?)?;
             Record::parse(&user?, Some(data), &metadata?, &version?, &times?)
         })
@@ -112,8 +117,7 @@ impl Record {
 
     /// Reads the answer to an `HMGET` of [`SUMMARY`].
     pub fn summary(reply: Reply) -> Result<Found<Record>, db::Error> {
-        Found::read(reply, |fields| {
-            let [user, metadata, version, times] = <[_; 4]>::try_from(fields).ok()?;
+        Found::read(reply, |[user, metadata, version, times]| {
             Record::parse(&user?, None, &metadata?, &version?, &times?)
         })
     }
@@ -181,8 +185,7 @@ pub struct Head {
 impl Head {
     /// Reads the answer to an `HMGET` of [`HEAD`].
     pub fn read(reply: Reply) -> Result<Found<Head>, db::Error> {
-        Found::read(reply, |fields| {
-            let [user, version, times, family] = <[_; 4]>::try_from(fields).ok()?;
+        Found::read(reply, |[user, version, times, family]| {
             let family = match family {
                 Some(bytes) => Some(str::from_utf8(&bytes).ok()?.to_owned()),
                 None => None,

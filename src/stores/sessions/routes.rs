@@ -15,7 +15,7 @@ use crate::base::text::Name;
 use crate::db::Database;
 use crate::http::{
     CURSOR, Endpoints, Fault, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg, Preconditions,
-    Problem, Query, Scoped, etag,
+    Problem, Query, Scoped, etag, json,
 };
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use actix_web::HttpResponse;
@@ -277,11 +277,8 @@ async fn create(Scoped(sessions): Store, Json(body): Json<CreateBody>) -> Outcom
         CreateOutcome::Created { session, refresh } => {
             let location = location(&session);
             let tag = etag(session.version);
-            let mut response = HttpResponse::Created();
-            Ok(response
-                .insert_header((LOCATION, location))
-                .insert_header(tag)
-                .json(CreatedSession::new(session, refresh)))
+            let mut head = HttpResponse::Created();
+            json(head.insert_header((LOCATION, location)).insert_header(tag), &CreatedSession::new(session, refresh))
         }
         CreateOutcome::Exists => Err(Problem::new(Code::SessionExists, "Choose another id, or none.")),
         CreateOutcome::ReservedId => Err(Problem::fault("/id", RESERVED)),
@@ -295,7 +292,7 @@ async fn read(Scoped(sessions): Store, PathArg(id): PathArg<Name>, query: Query,
     if known.0.is_known(session.version) {
         return Ok(HttpResponse::NotModified().insert_header(etag(session.version)).finish());
     }
-    Ok(found(&session))
+    found(&session)
 }
 
 async fn exists(Scoped(sessions): Store, PathArg(id): PathArg<Name>) -> Outcome {
@@ -313,13 +310,10 @@ async fn put(
     let put = PutSession { user_id: body.user_id, data: body.data, metadata: body.metadata, ttl };
     match sessions.put(&SessionId::parse(&id), put, &only.0).await? {
         PutOutcome::Created(session) => {
-            let mut response = HttpResponse::Created();
-            Ok(response
-                .insert_header((LOCATION, location(&session)))
-                .insert_header(etag(session.version))
-                .json(session))
+            let mut head = HttpResponse::Created();
+            json(head.insert_header((LOCATION, location(&session))).insert_header(etag(session.version)), &session)
         }
-        PutOutcome::Replaced(session) => Ok(found(&session)),
+        PutOutcome::Replaced(session) => found(&session),
         PutOutcome::VersionMismatch => Err(Preconditions::failed()),
         PutOutcome::ReservedId => Err(Problem::new(Code::InvalidName, RESERVED)),
         PutOutcome::LimitReached => Err(limit_reached()),
@@ -334,7 +328,7 @@ async fn patch(
 ) -> Outcome {
     let patch = PatchSession { data: body.data, metadata: body.metadata };
     match sessions.patch(&SessionId::parse(&id), &patch, &only.0).await? {
-        PatchOutcome::Patched(session) => Ok(found(&session)),
+        PatchOutcome::Patched(session) => found(&session),
         PatchOutcome::Absent => Err(absent()),
         PatchOutcome::VersionMismatch => Err(Preconditions::failed()),
         PatchOutcome::TooLarge => Err(Problem::fault("", "the session would become too large or too deep")),
@@ -355,11 +349,11 @@ async fn extend(
     OptionalJson(body): OptionalJson<ExtendBody>,
 ) -> Outcome {
     let ttl = lifetime(body.ttl, "/ttl")?;
-    sessions.extend(&SessionId::parse(&id), ttl).await?.as_ref().map(found).ok_or_else(absent)
+    found(&sessions.extend(&SessionId::parse(&id), ttl).await?.ok_or_else(absent)?)
 }
 
 async fn rotate(Scoped(sessions): Store, PathArg(id): PathArg<Name>) -> Outcome {
-    sessions.rotate(&SessionId::parse(&id)).await?.as_ref().map(found).ok_or_else(absent)
+    found(&sessions.rotate(&SessionId::parse(&id)).await?.ok_or_else(absent)?)
 }
 
 async fn batch(Scoped(sessions): Store, Json(body): Json<BatchBody>) -> Outcome {
@@ -379,14 +373,14 @@ async fn batch(Scoped(sessions): Store, Json(body): Json<BatchBody>) -> Outcome 
         }
         _ => return Err(Problem::fault("", "must have either get or delete")),
     };
-    Ok(HttpResponse::Ok().json(answer))
+    json(&mut HttpResponse::Ok(), &answer)
 }
 
 async fn refresh(Scoped(sessions): Store, Json(body): Json<RefreshBody>) -> Outcome {
     match sessions.refresh(&body.refresh_token).await? {
         RefreshOutcome::Refreshed { session, refresh } => {
             let tag = etag(session.version);
-            Ok(HttpResponse::Ok().insert_header(tag).json(CreatedSession::new(session, Some(refresh))))
+            json(HttpResponse::Ok().insert_header(tag), &CreatedSession::new(session, Some(refresh)))
         }
         RefreshOutcome::Reused => {
             Err(Problem::new(Code::RefreshTokenReused, "The session and all its refresh tokens are revoked."))
@@ -397,18 +391,18 @@ async fn refresh(Scoped(sessions): Store, Json(body): Json<RefreshBody>) -> Outc
 
 async fn list(Scoped(sessions): Store, page: PageRequest) -> Outcome {
     let before = cursor(&page)?;
-    Ok(listed(&page, sessions.list(before.as_ref(), page.limit).await?))
+    listed(&page, sessions.list(before.as_ref(), page.limit).await?)
 }
 
 async fn list_of_user(Scoped(sessions): Store, PathArg(user): PathArg<Name>, page: PageRequest) -> Outcome {
     let before = cursor(&page)?;
-    Ok(listed(&page, sessions.list_user(&user, before.as_ref(), page.limit).await?))
+    listed(&page, sessions.list_user(&user, before.as_ref(), page.limit).await?)
 }
 
 async fn revoke_all(Scoped(sessions): Store, PathArg(user): PathArg<Name>, query: Query) -> Outcome {
     let except = query.read("except", "must be a session id", |text| Name::parse(text).ok())?;
     let revoked = sessions.revoke_all(&user, except.as_ref().map(SessionId::parse).as_ref()).await?;
-    Ok(HttpResponse::Ok().json(Revoked { revoked }))
+    json(&mut HttpResponse::Ok(), &Revoked { revoked })
 }
 
 /// Everything but the unreserved characters (RFC 3986, section 2.3).
@@ -432,8 +426,8 @@ fn lifetime(field: Option<DurationField>, pointer: &str) -> Result<Option<Durati
     }
 }
 
-fn found(session: &Session) -> HttpResponse {
-    HttpResponse::Ok().insert_header(etag(session.version)).json(session)
+fn found(session: &Session) -> Outcome {
+    json(HttpResponse::Ok().insert_header(etag(session.version)), session)
 }
 
 fn location(session: &Session) -> String {
@@ -449,7 +443,7 @@ fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {
     page.after.as_deref().map(|text| Cursor::parse(text).ok_or_else(wrong)).transpose()
 }
 
-fn listed(page: &PageRequest, listed: Listed) -> HttpResponse {
+fn listed(page: &PageRequest, listed: Listed) -> Outcome {
     page.answer(listed.items, listed.next.as_ref().map(Cursor::as_str))
 }
 

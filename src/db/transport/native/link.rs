@@ -283,8 +283,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Driver<S> {
         }
         let mut state = self.state.lock();
         while let Some(length) = self.scanner.scan(&self.reading)? {
-            let mut frame = self.reading.split_to(length).freeze();
-            state.deliver(resp::take(&mut frame)?)?;
+            let frame = self.reading.split_to(length).freeze();
+            state.deliver(resp::take(&frame)?)?;
         }
         Poll::Ready(Ok(()))
     }

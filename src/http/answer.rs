@@ -1,0 +1,23 @@
+//! JSON answers.
+
+use super::problem::Problem;
+use crate::base::code::Code;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpResponse, HttpResponseBuilder};
+use serde::Serialize;
+
+/// Most answers fit, so that writing them moves nothing.
+const ROOM: usize = 1024;
+
+/// The answer with this head and a JSON body.
+///
+/// # Errors
+/// 500 when the body cannot be written as JSON, which no type of this project is the cause of.
+pub fn json(head: &mut HttpResponseBuilder, body: &impl Serialize) -> Result<HttpResponse, Problem> {
+    let mut text = Vec::with_capacity(ROOM);
+    if let Err(error) = serde_json::to_writer(&mut text, body) {
+        tracing::error!(category = ?error.classify(), "an answer cannot be written");
+        return Err(Problem::new(Code::Internal, "The request could not be completed."));
+    }
+    Ok(head.insert_header((CONTENT_TYPE, "application/json")).body(text))
+}
