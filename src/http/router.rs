@@ -7,7 +7,7 @@ use super::endpoints::{Endpoint, Endpoints};
 use super::gate::{self, EndpointMetrics, HttpMetrics, Platform};
 use super::problem::Problem;
 use crate::base::code::Code;
-use actix_web::dev::Payload;
+use actix_web::dev::{Payload, ServiceRequest, ServiceResponse, fn_service};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -22,9 +22,13 @@ struct Place {
 /// Serves a table: everything that reaches the worker goes through it.
 pub fn mount(endpoints: Endpoints, platform: Platform, config: &mut web::ServiceConfig) {
     let (router, platform) = (Rc::new(Router::new(endpoints, platform.metrics())), Rc::new(platform));
-    config.default_service(web::route().to(move |request: HttpRequest, payload: web::Payload| {
+    config.default_service(fn_service(move |request: ServiceRequest| {
         let (router, platform) = (router.clone(), platform.clone());
-        async move { router.serve(platform, request, payload.into_inner()).await }
+        let (request, payload) = request.into_parts();
+        async move {
+            let response = router.serve(platform, request.clone(), payload).await;
+            Ok(ServiceResponse::new(request, response))
+        }
     }));
 }
 
