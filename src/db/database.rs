@@ -16,16 +16,18 @@ const SYSTEM: &str = "_system";
 
 /// One backend with a key prefix.
 #[derive(Clone)]
-pub struct Database {
+pub struct Database(Arc<Inner>);
+
+struct Inner {
     transport: Arc<dyn RedisTransport>,
-    prefix: Arc<str>,
+    prefix: Box<str>,
     clock: BackendClock,
 }
 
 impl Database {
     /// A database whose keys start with `prefix`.
     pub fn new(transport: Arc<dyn RedisTransport>, prefix: &str, clock: BackendClock) -> Self {
-        Database { transport, prefix: prefix.into(), clock }
+        Database(Arc::new(Inner { transport, prefix: prefix.into(), clock }))
     }
 
     /// The data of one tenant.
@@ -40,11 +42,11 @@ impl Database {
 
     /// The backend's clock, as far as this process knows it.
     pub fn clock(&self) -> &BackendClock {
-        &self.clock
+        &self.0.clock
     }
 
     async fn run(&self, command: Command) -> Result<Reply, Error> {
-        let mut replies = self.transport.execute(&Batch::one(command)).await?;
+        let mut replies = self.0.transport.execute(&Batch::one(command)).await?;
         replies.pop().ok_or(Error::unexpected("one answer"))
     }
 
@@ -52,15 +54,15 @@ impl Database {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        self.transport.execute(&Batch::pipeline(commands)).await
+        self.0.transport.execute(&Batch::pipeline(commands)).await
     }
 
     /// Asks the backend for its time, which shows that it answers and keeps the clock true.
     pub async fn probe(&self) -> Result<(), Error> {
-        let asked = self.clock.local();
+        let asked = self.0.clock.local();
         let [seconds, micros] = self.run(Command::time()).await?.array_of()?;
         let millis = seconds.count()?.saturating_mul(1000).saturating_add(micros.count()? / 1000);
-        self.clock.learn(asked, Timestamp::from_millis(millis));
+        self.0.clock.learn(asked, Timestamp::from_millis(millis));
         Ok(())
     }
 }
@@ -75,7 +77,7 @@ pub struct TenantDb {
 impl TenantDb {
     /// The key of `family` in a partition of this tenant.
     pub fn key(&self, partition: Partition, family: &Family, parts: &[&str]) -> Key {
-        Key::new(&self.database.prefix, self.tenant.as_str(), partition, family, parts)
+        Key::new(&self.database.0.prefix, self.tenant.as_str(), partition, family, parts)
     }
 
     /// Runs one command.
@@ -90,7 +92,7 @@ impl TenantDb {
 
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
-        self.database.clock.now()
+        self.database.0.clock.now()
     }
 
     /// Whose data it is.
@@ -108,7 +110,7 @@ pub struct SystemDb {
 impl SystemDb {
     /// The key of `family`.
     pub fn key(&self, family: &Family, parts: &[&str]) -> Key {
-        Key::new(&self.database.prefix, SYSTEM, Partition::FIRST, family, parts)
+        Key::new(&self.database.0.prefix, SYSTEM, Partition::FIRST, family, parts)
     }
 
     /// Runs one command.
@@ -123,11 +125,11 @@ impl SystemDb {
 
     /// Runs commands in one transaction: all, in order, with nothing between them.
     pub async fn atomically(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
-        self.database.transport.execute(&Batch::atomic(commands)).await
+        self.database.0.transport.execute(&Batch::atomic(commands)).await
     }
 
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
-        self.database.clock.now()
+        self.database.0.clock.now()
     }
 }

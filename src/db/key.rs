@@ -65,8 +65,9 @@ impl Key {
     /// make the same key.
     pub(super) fn new(prefix: &str, owner: &str, partition: Partition, family: &Family, parts: &[&str]) -> Key {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        let room =
-            prefix.len() + owner.len() + family.name.len() + parts.iter().map(|p| p.len() + 8).sum::<usize>() + 8;
+        let encoded: usize = parts.iter().map(|part| 1 + encoded_length(part)).sum();
+        // Exactly as much as is needed: the bytes are then taken over as they are.
+        let room = prefix.len() + owner.len() + family.name.len() + encoded + 7;
         let mut key = Vec::with_capacity(room);
         key.extend_from_slice(prefix.as_bytes());
         key.extend_from_slice(b":{");
@@ -106,11 +107,20 @@ pub(super) fn tag_of(key: &[u8]) -> &[u8] {
     }
 }
 
+/// The unreserved characters (RFC 3986, section 2.3).
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-')
+}
+
+fn encoded_length(text: &str) -> usize {
+    text.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum()
+}
+
 /// `[A-Za-z0-9._~-]` as it is, every other byte as `%XX`.
 fn encode(text: &str, out: &mut Vec<u8>) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-') {
+        if is_plain(byte) {
             out.push(byte);
         } else {
             out.push(b'%');
@@ -133,6 +143,7 @@ mod tests {
     #[test]
     fn a_key_is_readable_and_its_text_encoded() {
         let key = key("acme", 0x0a, &["u:1/*{}", "é"]);
+        assert_eq!(key.capacity(), key.len());
         assert_eq!(String::from_utf8(key).unwrap(), "agentapi:{acme:0a}:family:u%3A1%2F%2A%7B%7D:%C3%A9");
     }
 

@@ -10,6 +10,7 @@ use super::scripts;
 use super::settings::SessionSettings;
 use super::types::{Error, Session, Touch};
 use super::upkeep::Upkeep;
+use crate::base::clock::Timestamp;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::tenancy::SessionTtlPolicy;
 use std::sync::Arc;
@@ -50,7 +51,7 @@ impl Sessions {
             if !record.times.live(now) {
                 return Ok(None);
             }
-            if touch == Touch::No || !self.is_due(&record.times) {
+            if touch == Touch::No || !self.is_due(&record.times, now) {
                 return Ok(Some(record.session(Named::Id(id), now)));
             }
             match self.touch(id, record.user.as_str(), own_ttl(&record.times), None).await? {
@@ -187,14 +188,14 @@ impl Sessions {
     }
 
     /// Whether a use has to be noted: a tenth of the lifetime has passed since the last one that was.
-    fn is_due(&self, times: &Times) -> bool {
+    fn is_due(&self, times: &Times, now: Timestamp) -> bool {
         let lifetime = match (own_ttl(times), self.settings.policy) {
             (Some(own), _) => own,
             (None, SessionTtlPolicy::Fixed) => self.settings.ttl,
             // A tenth of the shortest.
             (None, SessionTtlPolicy::Adaptive) => Duration::from_secs(900),
         };
-        self.db.now().as_millis().saturating_sub(times.last_activity) >= (millis(lifetime) / 10).max(1)
+        now.as_millis().saturating_sub(times.last_activity) >= (millis(lifetime) / 10).max(1)
     }
 
     /// Before a session lives longer in a partition that is not its user's home, the home has to know.
