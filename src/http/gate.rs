@@ -195,7 +195,7 @@ async fn answer(
             None => endpoint.run(request.clone(), payload).await,
         }
     };
-    let late = |_| Err(Problem::new(Code::BackendUnavailable, "The request took too long."));
+    let late = |_| Err(Problem::new(Code::BackendUnavailable, "The request took too long.").with_unknown_outcome());
     tokio::time::timeout(platform.settings.request_timeout, work).await.unwrap_or_else(late)
 }
 
