@@ -6,6 +6,7 @@ pub mod code;
 pub mod duration;
 pub mod env;
 pub mod id;
+pub mod patience;
 pub mod precondition;
 pub mod secret;
 pub mod text;
