@@ -54,6 +54,9 @@ impl<T: Segment + 'static, const N: usize> FromRequest for PathArg<T, N> {
 
 /// Percent-decodes (RFC 3986, section 2.1); nothing for a broken escape or bytes that are not UTF-8.
 pub(super) fn decode(raw: &str) -> Option<Cow<'_, str>> {
+    if !raw.contains('%') {
+        return Some(Cow::Borrowed(raw));
+    }
     let mut rest = raw;
     while let Some((_, after)) = rest.split_once('%') {
         let digits = after.get(..2)?;
