@@ -53,7 +53,7 @@ impl std::ops::Add<Duration> for Timestamp {
 impl Timestamp {
     /// RFC 3339, UTC, milliseconds, `Z`: 24 characters of ASCII. Days are turned into a date by the
     /// algorithm of Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`.
-    fn text(self) -> [u8; 24] {
+    pub fn rfc3339(self) -> [u8; 24] {
         let (days, millis) = (self.0 / 86_400_000, self.0 % 86_400_000);
         // Days since 0000-03-01, so that a leap day ends a year.
         let days = days + 719_468;
@@ -85,13 +85,13 @@ impl Timestamp {
 /// RFC 3339, UTC, milliseconds, `Z`.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(std::str::from_utf8(&self.text()).map_err(|_| fmt::Error)?)
+        f.write_str(std::str::from_utf8(&self.rfc3339()).map_err(|_| fmt::Error)?)
     }
 }
 
 impl serde::Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let text = self.text();
+        let text = self.rfc3339();
         serializer.serialize_str(std::str::from_utf8(&text).map_err(serde::ser::Error::custom)?)
     }
 }

@@ -9,15 +9,22 @@ use serde::Serialize;
 /// Most answers fit, so that writing them moves nothing.
 const ROOM: usize = 1024;
 
+/// The answer with this head and the JSON that `write` appends.
+pub fn json_text(head: &mut HttpResponseBuilder, write: impl FnOnce(&mut Vec<u8>)) -> HttpResponse {
+    let mut text = Vec::with_capacity(ROOM);
+    write(&mut text);
+    head.insert_header((CONTENT_TYPE, "application/json")).body(text)
+}
+
 /// The answer with this head and a JSON body.
 ///
 /// # Errors
 /// 500 when the body cannot be written as JSON, which no type of this project is the cause of.
 pub fn json(head: &mut HttpResponseBuilder, body: &impl Serialize) -> Result<HttpResponse, Problem> {
-    let mut text = Vec::with_capacity(ROOM);
-    if let Err(error) = serde_json::to_writer(&mut text, body) {
+    let mut written = Ok(());
+    let answer = json_text(head, |text| written = serde_json::to_writer(text, body));
+    written.map(|()| answer).map_err(|error| {
         tracing::error!(category = ?error.classify(), "an answer cannot be written");
-        return Err(Problem::new(Code::Internal, "The request could not be completed."));
-    }
-    Ok(head.insert_header((CONTENT_TYPE, "application/json")).body(text))
+        Problem::new(Code::Internal, "The request could not be completed.")
+    })
 }

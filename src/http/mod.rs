@@ -23,7 +23,7 @@ mod scoped;
 pub mod server;
 mod trace;
 
-pub use answer::json;
+pub use answer::{json, json_text};
 pub use body::{Json, OptionalJson};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use endpoints::{Access, Answer, Endpoint, Endpoints};

@@ -10,6 +10,7 @@
 
 mod create;
 mod id;
+mod json;
 pub mod keys;
 mod list;
 mod merge_patch;

@@ -4,7 +4,7 @@ use super::settings::SessionSettings;
 use super::store::Sessions;
 use super::types::{
     CreateOutcome, Cursor, Error, NewSession, Page as Listed, PatchOutcome, PatchSession, PutOutcome, PutSession,
-    RefreshOutcome, RefreshToken, RevokeOutcome, Session, Touch,
+    RefreshOutcome, RevokeOutcome, Session, Touch,
 };
 use super::upkeep::Upkeep;
 use super::{JsonObject, ObjectPatch, SessionId, SessionRef};
@@ -15,7 +15,7 @@ use crate::base::text::Name;
 use crate::db::Database;
 use crate::http::{
     CURSOR, Endpoints, Fault, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg, Preconditions,
-    Problem, Query, Scoped, etag, json,
+    Problem, Query, Scoped, etag, json, json_text,
 };
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use actix_web::HttpResponse;
@@ -224,26 +224,15 @@ struct SessionSchema {
     ttl: u64,
 }
 
-#[derive(Serialize, JsonSchema)]
+/// A session with its refresh token, as it is answered.
+#[derive(JsonSchema)]
+#[allow(dead_code, reason = "describes what is written")]
 struct CreatedSession {
     #[serde(flatten)]
-    #[schemars(with = "SessionSchema")]
-    session: Session,
+    session: SessionSchema,
     /// The refresh token, where the session has one: shown this once.
-    #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     refresh_expires_at: Option<Timestamp>,
-}
-
-impl CreatedSession {
-    fn new(session: Session, refresh: Option<RefreshToken>) -> Self {
-        CreatedSession {
-            session,
-            refresh_token: refresh.as_ref().map(|refresh| refresh.token.expose().to_owned()),
-            refresh_expires_at: refresh.map(|refresh| refresh.expires_at),
-        }
-    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -278,7 +267,9 @@ async fn create(Scoped(sessions): Store, Json(body): Json<CreateBody>) -> Outcom
             let location = location(&session);
             let tag = etag(session.version);
             let mut head = HttpResponse::Created();
-            json(head.insert_header((LOCATION, location)).insert_header(tag), &CreatedSession::new(session, refresh))
+            Ok(json_text(head.insert_header((LOCATION, location)).insert_header(tag), |out| {
+                session.write_json_with(refresh.as_ref(), out)
+            }))
         }
         CreateOutcome::Exists => Err(Problem::new(Code::SessionExists, "Choose another id, or none.")),
         CreateOutcome::ReservedId => Err(Problem::fault("/id", RESERVED)),
@@ -311,7 +302,10 @@ async fn put(
     match sessions.put(&SessionId::parse(&id), put, &only.0).await? {
         PutOutcome::Created(session) => {
             let mut head = HttpResponse::Created();
-            json(head.insert_header((LOCATION, location(&session))).insert_header(etag(session.version)), &session)
+            Ok(json_text(
+                head.insert_header((LOCATION, location(&session))).insert_header(etag(session.version)),
+                |out| session.write_json(out),
+            ))
         }
         PutOutcome::Replaced(session) => found(&session),
         PutOutcome::VersionMismatch => Err(Preconditions::failed()),
@@ -380,7 +374,7 @@ async fn refresh(Scoped(sessions): Store, Json(body): Json<RefreshBody>) -> Outc
     match sessions.refresh(&body.refresh_token).await? {
         RefreshOutcome::Refreshed { session, refresh } => {
             let tag = etag(session.version);
-            json(HttpResponse::Ok().insert_header(tag), &CreatedSession::new(session, Some(refresh)))
+            Ok(json_text(HttpResponse::Ok().insert_header(tag), |out| session.write_json_with(Some(&refresh), out)))
         }
         RefreshOutcome::Reused => {
             Err(Problem::new(Code::RefreshTokenReused, "The session and all its refresh tokens are revoked."))
@@ -427,7 +421,7 @@ fn lifetime(field: Option<DurationField>, pointer: &str) -> Result<Option<Durati
 }
 
 fn found(session: &Session) -> Outcome {
-    json(HttpResponse::Ok().insert_header(etag(session.version)), session)
+    Ok(json_text(HttpResponse::Ok().insert_header(etag(session.version)), |out| session.write_json(out)))
 }
 
 fn location(session: &Session) -> String {

@@ -8,22 +8,18 @@ use crate::base::id::NoRandomness;
 use crate::base::secret::Secret;
 use crate::base::text::Name;
 use crate::db;
-use serde::Serialize;
 use std::time::Duration;
 
 /// A live session, as a client sees it.
-#[derive(Clone, Serialize)]
+#[derive(Clone)]
 pub struct Session {
     /// Its id, where the caller named it or it is new; lists do not know it.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Name>,
     /// What may be shown and revokes it.
-    #[serde(rename = "ref")]
     pub reference: SessionRef,
     /// Whose it is.
     pub user_id: Name,
     /// The client's data; absent in lists.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<JsonObject>,
     /// What the client noted of the device: any members, commonly `ip_address`, `user_agent`, `device_type`.
     pub metadata: JsonObject,
