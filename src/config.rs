@@ -2,7 +2,7 @@
 
 use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
-use crate::db::transport::native::{NativeSettings, TlsFiles};
+use crate::db::transport::native::{NativeSettings, TlsFiles, UnusableSettings};
 use crate::db::transport::rest::{MAX_REPLY_BYTES, RestSettings, RestUrl};
 use crate::http::server::ServerSettings;
 use crate::http::{PlatformSettings, TrustedProxies};
@@ -98,6 +98,9 @@ impl Config {
         if admin_key.as_ref().is_some_and(|key| key.expose().len() < 32) {
             env.mistake("ADMIN_API_KEY", "is shorter than 32 characters");
         }
+        if admin_key.as_ref().is_some_and(|key| !key.expose().bytes().all(|byte| byte.is_ascii_graphic())) {
+            env.mistake("ADMIN_API_KEY", "has characters that no header can carry");
+        }
         let tls = tls(env);
         let platform = PlatformSettings {
             max_body_bytes: env.bytes(Variable::new("MAX_BODY_BYTES", "Largest request body.").default("1MiB")),
@@ -148,6 +151,12 @@ fn log(env: &mut Env) -> LogSettings {
 
 fn backend(env: &mut Env) -> (BackendSettings, String) {
     env.section("Backend: nothing set means the embedded one, in this process");
+    for (name, off) in [("REDIS_CLUSTER", "false"), ("REDIS_SENTINEL_MASTER", ""), ("SESSION_FALLBACK", "none")] {
+        // To take such a promise and not keep it would be worse than to refuse it.
+        if env.is_set_to_other_than(name, off) {
+            env.mistake(name, "is not supported by this version");
+        }
+    }
     let mentioned = (env.any_set(NATIVE), env.any_set(REST));
     let enable = Variable::new(
         "REDIS_ENABLE",
@@ -192,10 +201,15 @@ fn backend(env: &mut Env) -> (BackendSettings, String) {
             let attempt = attempt.unwrap_or(Duration::from_millis(500));
             // A little less than an attempt: "not reached" is then told from "no answer".
             let patience = connection_timeout.min(attempt * 9 / 10);
-            BackendSettings::Native(
-                NativeSettings { url: native, tls, max_connections, connection_timeout, patience },
-                attempt,
-            )
+            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience };
+            match settings.check() {
+                Ok(()) => {}
+                Err(UnusableSettings::Url) => env.mistake("REDIS_URL", "is not a redis:// or rediss:// URL"),
+                Err(UnusableSettings::Certificates) => {
+                    env.mistake("REDIS_TLS_CA_FILE", "or the system has no certificates that can be used");
+                }
+            }
+            BackendSettings::Native(settings, attempt)
         }
         (true, Protocol::Rest) => match rest {
             (Some(url), Some(token)) => {
@@ -240,9 +254,6 @@ fn native(env: &mut Env) -> Secret {
         });
     let tls = env.flag(Variable::new("REDIS_TLS", "true: rediss://")).unwrap_or(false);
     if let Some(given) = upstash.or(url) {
-        if !given.expose().starts_with("redis://") && !given.expose().starts_with("rediss://") {
-            env.mistake("REDIS_URL", "is not a redis:// or rediss:// URL");
-        }
         return given;
     }
     let encode =

@@ -115,6 +115,11 @@ impl Env {
         names.iter().any(|name| self.values.contains_key(*name))
     }
 
+    /// Whether a variable has a value that does not mean `off`; does not define it.
+    pub fn is_set_to_other_than(&self, name: &str, off: &str) -> bool {
+        self.values.get(name).is_some_and(|value| !value.eq_ignore_ascii_case(off))
+    }
+
     fn define(&mut self, variable: Variable) -> Option<String> {
         self.entries.push(Entry::Variable(variable));
         self.value(variable).map(str::to_owned)

@@ -7,6 +7,7 @@ pub mod duration;
 pub mod env;
 pub mod id;
 pub mod object;
+pub mod patience;
 pub mod precondition;
 pub mod secret;
 pub mod text;

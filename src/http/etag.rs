@@ -32,13 +32,23 @@ fn versions(request: &HttpRequest, name: HeaderName, weak: bool) -> Result<Optio
     let (mut given, mut any, mut these) = (false, false, Vec::new());
     for value in request.headers().get_all(&name) {
         given = true;
-        for tag in value.to_str().map_err(|_| wrong())?.split(',').map(str::trim) {
-            let (is_weak, opaque) = tag.strip_prefix("W/").map_or((false, tag), |rest| (true, rest));
-            match opaque.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-                Some(text) => these.extend(text.parse::<u64>().ok().filter(|_| weak || !is_weak)),
-                None if tag == "*" => any = true,
+        let mut rest = value.to_str().map_err(|_| wrong())?.trim();
+        any |= rest == "*";
+        if rest.is_empty() {
+            return Err(wrong());
+        }
+        while !rest.is_empty() && rest != "*" {
+            let (is_weak, opaque) = rest.strip_prefix("W/").map_or((false, rest), |strong| (true, strong));
+            // A tag may hold a comma, so it ends at its quote.
+            let (tag, after) = opaque.strip_prefix('"').and_then(|text| text.split_once('"')).ok_or_else(wrong)?;
+            these.extend(tag.parse::<u64>().ok().filter(|_| weak || !is_weak));
+            let after = after.trim_start();
+            rest = match after.strip_prefix(',') {
+                // A list may have empty elements (RFC 9110, section 5.6.1.2).
+                Some(more) => more.trim_start_matches([',', ' ', '\t']),
+                None if after.is_empty() => after,
                 None => return Err(wrong()),
-            }
+            };
         }
     }
     Ok(given.then_some(if any { Versions::Any } else { Versions::These(these) }))
@@ -79,13 +89,14 @@ mod tests {
         assert_eq!(matches(&[("if-match", "\"1\""), ("if-match", "\"3\"")]), these(&[1, 3]));
         assert_eq!(matches(&[("if-match", "W/\"3\"")]), these(&[]), "a weak tag never satisfies If-Match");
         assert_eq!(matches(&[("if-match", "\"x\"")]), these(&[]));
+        assert_eq!(matches(&[("if-match", "\"a,b\", ,\"5\",")]), these(&[5]), "a comma in a tag, and empty elements");
         assert_eq!(matches(&[("if-match", "*")]), Some(Versions::Any));
         assert_eq!(conditions(&[("if-none-match", "W/\"3\"")]).unwrap().differs, these(&[3]));
     }
 
     #[test]
     fn a_header_that_is_no_list_of_tags_is_refused() {
-        for bad in ["3", "\"3", "", "**", "\"1\",,2"] {
+        for bad in ["3", "\"3", "", "**", "\"1\",,2", "\"1\"\"2\"", "W/", ","] {
             assert_eq!(conditions(&[("if-match", bad)]).unwrap_err().code(), Code::InvalidHeader, "{bad}");
         }
     }

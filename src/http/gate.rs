@@ -11,6 +11,7 @@ use super::query::Query;
 use super::trace::{self, Trace};
 use crate::base::code::Code;
 use crate::base::id;
+use crate::base::patience::Patience;
 use crate::base::secret::Secret;
 use crate::tenancy::Registry;
 use actix_web::dev::Payload;
@@ -23,6 +24,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,6 +44,7 @@ pub struct PlatformSettings {
 pub struct Platform {
     settings: PlatformSettings,
     admin_key_digest: Option<[u8; 32]>,
+    patience: Patience,
     registry: Arc<Registry>,
     idempotency: Arc<dyn IdempotencyRecords>,
     metrics: HttpMetrics,
@@ -56,7 +59,8 @@ impl Platform {
         metrics: HttpMetrics,
     ) -> Self {
         let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
-        Platform { settings, admin_key_digest, registry, idempotency, metrics }
+        let patience = Patience::new(settings.request_timeout);
+        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics }
     }
 
     pub(super) fn settings(&self) -> &PlatformSettings {
@@ -195,8 +199,8 @@ async fn answer(
             None => endpoint.run(request.clone(), payload).await,
         }
     };
-    let late = |_| Err(Problem::new(Code::BackendUnavailable, "The request took too long."));
-    tokio::time::timeout(platform.settings.request_timeout, work).await.unwrap_or_else(late)
+    let late = || Err(Problem::new(Code::BackendUnavailable, "The request took too long.").with_unknown_outcome());
+    platform.patience.within(pin!(work)).await.unwrap_or_else(late)
 }
 
 fn finish(answer: Result<HttpResponse, Problem>, request: &HttpRequest, trace: &Trace, access: Access) -> HttpResponse {

@@ -61,6 +61,8 @@ pub(super) async fn once(
             }
             Ok(response)
         }
+        // Nobody knows whether it was done: to free the key would invite doing it twice.
+        Err(problem) if problem.has_unknown_outcome() => Err(problem),
         other => {
             if let Err(error) = records.abandon(keyed).await {
                 tracing::warn!(%error, "an Idempotency-Key stays taken until its lease ends");

@@ -26,7 +26,7 @@ pub struct Problem {
     faults: Vec<Fault>,
     headers: Vec<(HeaderName, HeaderValue)>,
     outcome_unknown: bool,
-    /// Seconds after which it is worth asking again, for a 503.
+    /// Seconds after which it is worth asking again, where it is.
     retry_after: u64,
 }
 
@@ -73,6 +73,17 @@ impl Problem {
         self
     }
 
+    /// Says that what was asked for may or may not have been done.
+    pub(super) fn with_unknown_outcome(mut self) -> Self {
+        self.outcome_unknown = true;
+        self
+    }
+
+    /// Whether what was asked for may have been done all the same.
+    pub(super) fn has_unknown_outcome(&self) -> bool {
+        self.outcome_unknown
+    }
+
     /// The kind.
     pub fn code(&self) -> Code {
         self.code
@@ -103,7 +114,7 @@ impl Problem {
             Code::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
-            Code::BackendUnavailable => {
+            Code::BackendUnavailable | Code::IdempotencyKeyInUse => {
                 response.insert_header((header::RETRY_AFTER, self.retry_after));
             }
             _ => {}

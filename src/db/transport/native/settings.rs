@@ -61,6 +61,14 @@ pub(super) enum Place {
 }
 
 impl NativeSettings {
+    /// Whether they can be used.
+    ///
+    /// # Errors
+    /// Which part cannot.
+    pub fn check(&self) -> Result<(), UnusableSettings> {
+        self.endpoint().map(drop)
+    }
+
     /// What the URL says, as redis-rs reads it.
     pub(super) fn endpoint(&self) -> Result<Endpoint, UnusableSettings> {
         let info = self.url.expose().into_connection_info().map_err(|_| UnusableSettings::Url)?;
@@ -86,6 +94,10 @@ impl NativeSettings {
 impl TlsFiles {
     fn config(&self) -> Result<ClientConfig, UnusableSettings> {
         let wrong = UnusableSettings::Certificates;
+        // rustls panics without one.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(wrong);
+        }
         let builder = match &self.ca {
             Some(pem) => {
                 let mut roots = RootCertStore::empty();
