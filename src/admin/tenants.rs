@@ -3,6 +3,7 @@
 use super::audit::Audit;
 use super::keys::{IssuedKey, issue};
 use crate::base::code::Code;
+use crate::base::object::Object;
 use crate::base::text::TenantId;
 use crate::http::{
     Access, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, etag, json,
@@ -25,9 +26,9 @@ struct CreateTenant {
     /// What people call it.
     name: Option<Label>,
     /// How much it may use.
-    limits: Option<LimitsChange>,
+    limits: Option<Object<LimitsChange>>,
     /// How the stores behave for it.
-    settings: Option<SettingsChange>,
+    settings: Option<Object<SettingsChange>>,
     /// Whether to issue a first key, which may do everything.
     #[serde(default)]
     create_key: bool,
@@ -36,8 +37,8 @@ struct CreateTenant {
 impl From<CreateTenant> for NewTenant {
     fn from(asked: CreateTenant) -> Self {
         let (mut limits, mut settings) = (Limits::default(), Settings::default());
-        asked.limits.unwrap_or_default().apply(&mut limits);
-        asked.settings.unwrap_or_default().apply(&mut settings);
+        asked.limits.unwrap_or_default().0.apply(&mut limits);
+        asked.settings.unwrap_or_default().0.apply(&mut settings);
         NewTenant { id: asked.id, name: asked.name, limits, settings }
     }
 }

@@ -1,11 +1,12 @@
 //! Floor 0: what every other floor may use and what knows none of them: codes, time, secrets, the
-//! environment, checked text and random identifiers.
+//! environment, checked text, objects in bodies and random identifiers.
 
 pub mod clock;
 pub mod code;
 pub mod duration;
 pub mod env;
 pub mod id;
+pub mod object;
 pub mod patience;
 pub mod precondition;
 pub mod secret;

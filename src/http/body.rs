@@ -3,6 +3,7 @@
 use super::gate;
 use super::problem::{Fault, Problem};
 use crate::base::code::Code;
+use crate::base::object::Object;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
@@ -11,8 +12,6 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-
-const WRONG_TYPE: &str = "is not of the type that is expected";
 
 /// A JSON request body: an object.
 #[derive(Debug)]
@@ -100,8 +99,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 /// Reads an object. What is not JSON at all is that first, whatever of it could not have been read anyway.
 fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let error = match serde_json::from_slice(body) {
-        Ok(value) if !is_array(body) => return Ok(value),
-        Ok(_) => return Err(Problem::fault("", WRONG_TYPE)),
+        Ok(Object(value)) => return Ok(value),
         Err(error) => error,
     };
     let syntax = if error.is_data() { serde_json::from_slice::<&RawValue>(body).err() } else { Some(error) };
@@ -109,15 +107,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     Err(Problem::new(Code::InvalidJson, format!("Line {}, column {}.", error.line(), error.column())))
 }
 
-/// serde reads a struct from an array of its members too; no client is to rely on their order.
-fn is_array(body: &[u8]) -> bool {
-    body.trim_ascii_start().starts_with(b"[")
-}
-
 /// Says where and what. serde's own messages quote values, so only what they are about is taken from them.
 fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(body);
-    let (mut place, message) = match serde_path_to_error::deserialize::<_, T>(&mut reader) {
+    let (mut place, message) = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Err(traced) => (pointer(traced.path()), traced.inner().to_string()),
         Ok(_) => (String::new(), String::new()),
     };
@@ -137,7 +130,7 @@ fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
         || message.starts_with("invalid value")
         || message.starts_with("invalid length")
     {
-        WRONG_TYPE.to_owned()
+        "is not of the type that is expected".to_owned()
     } else {
         // Written by this project's own types, which never quote a value.
         message.split(" at line ").next().unwrap_or_default().to_owned()
@@ -178,7 +171,7 @@ mod tests {
         name: crate::base::text::Name,
         ttl: Option<crate::base::duration::DurationField>,
         data: Option<Box<RawValue>>,
-        inner: Option<Inner>,
+        inner: Option<Object<Inner>>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -206,6 +199,8 @@ mod tests {
             (r#"{"name":""}"#, "/name", "must be 1 to 256 bytes of UTF-8 without control characters"),
             (r#"{"name":"a","ttl":"canary"}"#, "/ttl", "is not a duration"),
             (r#"{"name":"a","inner":{"list":[1,"canary"]}}"#, "/inner/list/1", "is not of the type that is expected"),
+            (r#"{"name":"a","inner":[["canary"]]}"#, "/inner", "is not of the type that is expected"),
+            (r#"{"name":"a","inner":[[]],"nope":1}"#, "/inner", "is not of the type that is expected"),
             (r#"["canary"]"#, "", "is not of the type that is expected"),
             (r#" ["a",1,{},{"list":[]}]"#, "", "is not of the type that is expected"),
         ] {

@@ -1,10 +1,11 @@
 -- Makes a tenant where there is none.
 -- KEYS: tenant, tenants, changes
--- ARGV: tenant id, tenant (JSON)
--- Returns: the new count of changes, or 0 when the id is taken
+-- ARGV: tenant id, tenant (JSON), token of this change
+-- Returns: 1, or 0 when the id is taken
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return 0
 end
 redis.call('SET', KEYS[1], ARGV[2])
 redis.call('ZADD', KEYS[2], 0, ARGV[1])
-return redis.call('INCR', KEYS[3])
+redis.call('SET', KEYS[3], ARGV[3])
+return 1

@@ -1,19 +1,25 @@
 //! How a server knows that what it remembers is still true, without asking for each thing.
 //!
-//! Every admin change counts up `changes` in the step that makes it. A server looks at that number while
-//! it is being used (an idle one asks nothing: some backends bill by the command) and gives each run of
-//! equal values an *epoch*. What is remembered carries the epoch that was read before it was loaded and
-//! counts only while that epoch lasts: nothing has to be cleared, and nothing that was loaded before a
-//! change can slip in behind it.
+//! Every admin change puts a random token of its own into `changes`, in the step that makes it. A server
+//! looks at that token while it is being used (an idle one asks nothing: some backends bill by the command)
+//! and gives each run of equal looks an *epoch*; a change of its own begins one too. What is remembered
+//! carries the epoch that was read before it was loaded and counts only while that epoch lasts: nothing has
+//! to be cleared, and nothing that was loaded before a change can slip in behind it.
 //!
-//! Why that is enough: the number only grows. A look at it that saw the value with which the epoch began
-//! proves that no change happened between that beginning, hence the loading, and the start of the look.
+//! Why that is enough: no two changes share a token, so a token names one state of tenants and keys. A
+//! look that saw the token with which the epoch began proves that the state is the one of that beginning,
+//! and [`Freshness::load`] sees to it that what was loaded meanwhile is of that state too.
 //! A request may rely on a look that started less than [`VALID`] before the request did, so whatever was
 //! changed a second before a request is in force for it, however slow the looks are.
+//!
+//! A count would not do: a backend that crashes, fails over or is restored may lose its last changes, and
+//! the next change would bring the count to a number that was seen with another state behind it.
 
 use super::keys::CHANGES;
 use crate::base::clock::Clock;
-use crate::db::{Command, Error, Key, SystemDb};
+use crate::base::id::random_base62;
+use crate::db::{Command, Delivery, Error, ErrorKind, Key, Reply, SystemDb};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +35,45 @@ const VALID: Duration = Duration::from_secs(1);
 /// No look yet.
 const NEVER: u64 = u64::MAX;
 
-/// A run of time in which the count of changes had one value, as this server saw it.
+/// Base62 characters that hold at least 128 random bits: 22 times log2(62) is 130.99.
+const TOKEN_LENGTH: usize = 22;
+
+/// What tells one change from every other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Token(Bytes);
+
+impl Token {
+    /// One that was never used before.
+    pub(super) fn random() -> Result<Token, Error> {
+        let text = random_base62(TOKEN_LENGTH);
+        let text = text.map_err(|_| Error::new(ErrorKind::Unexpected("random bits"), Delivery::NotSent))?;
+        Ok(Token(text.into()))
+    }
+
+    /// As it stands in the backend.
+    pub(super) fn bytes(&self) -> &Bytes {
+        &self.0
+    }
+}
+
+/// What a look saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Seen {
+    /// Nothing that the next look could confirm.
+    Never,
+    /// There is no token: nothing was ever changed, or all is lost.
+    Nothing,
+    /// The token of the last change.
+    Last(Token),
+}
+
+impl Seen {
+    fn read(reply: Reply) -> Result<Seen, Error> {
+        Ok(reply.optional_bytes()?.map_or(Seen::Nothing, |token| Seen::Last(Token(token))))
+    }
+}
+
+/// A run of time in which `changes` had one value, as this server saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Epoch(u64);
 
@@ -41,7 +85,7 @@ pub(super) struct Freshness {
     /// When the last good look was started, in the clock's microseconds.
     looked: AtomicU64,
     epoch: AtomicU64,
-    seen: Mutex<Option<u64>>,
+    seen: Mutex<Seen>,
     /// Held by whoever is looking, so that one look serves all who wait for it.
     looking: Arc<tokio::sync::Mutex<()>>,
     last: Mutex<Outcome>,
@@ -62,7 +106,7 @@ impl Freshness {
             clock,
             looked: AtomicU64::new(NEVER),
             epoch: AtomicU64::new(0),
-            seen: Mutex::new(None),
+            seen: Mutex::new(Seen::Never),
             looking: Arc::default(),
             last: Mutex::default(),
         })
@@ -80,11 +124,18 @@ impl Freshness {
         Ok(Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
-    /// Takes note of a value of `changes`: one that a look saw, or one that a change of our own made.
-    pub(super) fn observe(&self, changes: u64) {
+    /// Begins an epoch with a change that this server made.
+    pub(super) fn begin(&self, change: Token) {
         let mut seen = self.seen.lock();
-        if *seen != Some(changes) {
-            *seen = Some(changes);
+        *seen = Seen::Last(change);
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Takes note of what a look saw, and begins an epoch if it is not what was seen last.
+    fn observe(&self, now: Seen) {
+        let mut seen = self.seen.lock();
+        if *seen != now {
+            *seen = now;
             self.epoch.fetch_add(1, Ordering::AcqRel);
         }
     }
@@ -140,13 +191,13 @@ impl Freshness {
     /// Only for whoever holds `looking`.
     async fn look(&self) -> Result<(), Error> {
         let started = self.clock.micros();
-        let outcome = self.count().await;
+        let outcome = self.ask().await;
         let mut last = self.last.lock();
         last.looks += 1;
         match outcome {
-            Ok(changes) => {
+            Ok(seen) => {
                 // The epoch first: whoever sees the new time of the look must see its epoch too.
-                self.observe(changes);
+                self.observe(seen);
                 self.looked.store(started, Ordering::Release);
                 last.failure = None;
                 Ok(())
@@ -164,10 +215,22 @@ impl Freshness {
         Arc::clone(&self.looking)
     }
 
-    async fn count(&self) -> Result<u64, Error> {
-        let value = self.db.run(Command::get(&self.changes)).await?.optional_bytes()?;
-        let Some(value) = value else { return Ok(0) };
-        let number = std::str::from_utf8(&value).ok().and_then(|text| text.parse().ok());
-        number.ok_or(Error::unexpected("a count of changes"))
+    /// A value from the backend, read just before the token that vouches for it. When that is not the one
+    /// of the epoch, the value may be from a state that the backend loses yet, so that the next look finds
+    /// the old token again: that look begins an epoch whatever it sees.
+    pub(super) async fn load(&self, key: &Key, epoch: Epoch) -> Result<Option<Bytes>, Error> {
+        let both = vec![Command::get(key), Command::get(&self.changes)];
+        let [value, token] = self.db.pipeline(both).await?.try_into().map_err(|_| Error::unexpected("two answers"))?;
+        let now = Seen::read(token)?;
+        let mut seen = self.seen.lock();
+        if *seen != now && self.epoch.load(Ordering::Acquire) == epoch.0 {
+            *seen = Seen::Never;
+        }
+        drop(seen);
+        value.optional_bytes()
+    }
+
+    async fn ask(&self) -> Result<Seen, Error> {
+        Seen::read(self.db.run(Command::get(&self.changes)).await?)
     }
 }

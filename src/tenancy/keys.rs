@@ -1,5 +1,5 @@
 //! The key families of tenancy. All belong to the server and lie in one partition, so that each admin
-//! change and its count are one script.
+//! change and its mark are one script.
 
 use crate::db::Family;
 
@@ -54,7 +54,7 @@ pub(super) const CHANGES: Family = Family {
     kind: "string",
     routed_by: "nothing",
     lives: "always",
-    holds: "counts the changes of tenants and API keys; every server watches it",
+    holds: "a random token that each change of a tenant or an API key replaces; every server watches it",
 };
 
 /// Every family of tenancy, for `docs/keys.md`.

@@ -1,7 +1,7 @@
 //! What an admin does to API keys. A key of another tenant and one that does not exist are the same.
 
 use super::api_key::{ApiKey, KeyId};
-use super::keys::{API_KEY, API_KEY_USED, CHANGES, TENANT, TENANT_KEYS};
+use super::keys::{API_KEY, API_KEY_USED, CHANGES, TENANT_KEYS};
 use super::listing::{self, Listing};
 use super::registry::{ATTEMPTS, Registry};
 use super::scope::Scopes;
@@ -60,12 +60,7 @@ impl Registry {
     /// there is no such tenant.
     pub async fn create_key(&self, tenant: &TenantId, new: NewKey) -> Result<Option<(ApiKey, Secret)>, IssueError> {
         let (key, secret) = ApiKey::issue(tenant.clone(), new.name, new.scopes, new.expires_at, self.db.now())?;
-        let keys = [
-            self.db.key(&TENANT, &[tenant.as_str()]),
-            self.api_key(key.id),
-            self.keys_of(tenant),
-            self.db.key(&CHANGES, &[]),
-        ];
+        let keys = [self.tenant_key(tenant), self.api_key(key.id), self.keys_of(tenant), self.db.key(&CHANGES, &[])];
         let script = Command::script(&CREATE_KEY, &keys.each_ref()).arg(key.id.as_str().to_owned()).arg(key.write()?);
         Ok(self.change(script).await?.then_some((key, secret)))
     }
@@ -79,7 +74,7 @@ impl Registry {
         limit: usize,
     ) -> Result<Option<Listing<ApiKeyInfo>>, Error> {
         let look = vec![
-            Command::get(&self.db.key(&TENANT, &[tenant.as_str()])),
+            Command::get(&self.tenant_key(tenant)),
             Command::zrange_after(&self.keys_of(tenant), after, limit + 1),
         ];
         let [found, ids] = self.db.pipeline(look).await?.try_into().map_err(|_| Error::unexpected("two answers"))?;
@@ -149,10 +144,6 @@ impl Registry {
             }
         }
         Err(IssueError::Contended)
-    }
-
-    fn api_key(&self, id: KeyId) -> Key {
-        self.db.key(&API_KEY, &[id.as_str()])
     }
 
     fn used(&self, id: KeyId) -> Key {

@@ -40,8 +40,7 @@ impl Registry {
     /// Makes a tenant.
     pub async fn create_tenant(&self, new: NewTenant) -> Result<TenantCreation, Error> {
         let tenant = new.into_tenant(self.db.now());
-        let keys =
-            [self.db.key(&TENANT, &[tenant.id.as_str()]), self.db.key(&TENANTS, &[]), self.db.key(&CHANGES, &[])];
+        let keys = [self.tenant_key(&tenant.id), self.db.key(&TENANTS, &[]), self.db.key(&CHANGES, &[])];
         let script = Command::script(&CREATE_TENANT, &keys.each_ref())
             .arg(tenant.id.as_str().to_owned())
             .arg(stored::write(&tenant)?);
@@ -62,7 +61,7 @@ impl Registry {
         for record in self.db.pipeline(reads).await? {
             // One that was deleted between the two steps is no longer there.
             if let Some(record) = record.optional_bytes()? {
-                items.push(stored::read(&record, "a tenant")?);
+                items.push(Tenant::read(&record)?);
             }
         }
         Ok(Listing { items, next })
@@ -76,7 +75,7 @@ impl Registry {
         expects: impl Fn(u64) -> bool,
         change: TenantChange,
     ) -> Result<TenantUpdate, Error> {
-        let keys = [self.db.key(&TENANT, &[id.as_str()]), self.db.key(&CHANGES, &[])];
+        let keys = [self.tenant_key(id), self.db.key(&CHANGES, &[])];
         for _ in 0..ATTEMPTS {
             let Some((record, mut tenant)) = self.read_tenant(id).await? else { return Ok(TenantUpdate::NotFound) };
             if !expects(tenant.version) {

@@ -3,14 +3,13 @@
 
 use super::api_key::{ApiKey, KeyId, PresentedKey};
 use super::cache::Remembered;
-use super::freshness::{Epoch, Freshness};
+use super::freshness::{Epoch, Freshness, Token};
 use super::keys::{API_KEY, TENANT};
 use super::last_used::LastUsed;
-use super::stored;
 use super::tenant::Tenant;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::text::TenantId;
-use crate::db::{Command, Error, SystemDb};
+use crate::db::{Command, Error, Key, SystemDb};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -111,8 +110,8 @@ impl Registry {
         if let Some(tenant) = self.remembered.tenant(id, epoch) {
             return Ok(Some(tenant));
         }
-        let Some((_, tenant)) = self.read_tenant(id).await? else { return Ok(None) };
-        let tenant = Arc::new(tenant);
+        let Some(record) = self.freshness.load(&self.tenant_key(id), epoch).await? else { return Ok(None) };
+        let tenant = Arc::new(Tenant::read(&record)?);
         self.remembered.keep_tenant(epoch, Arc::clone(&tenant));
         Ok(Some(tenant))
     }
@@ -122,9 +121,10 @@ impl Registry {
     async fn load_identity(&self, id: KeyId, epoch: Epoch) -> Result<Option<Identity>, Error> {
         // The semaphore is never closed, and a load without a permit would only be one too many.
         let permit = self.loads.acquire().await.ok();
-        let identity = match self.read_key(id).await? {
+        let identity = match self.freshness.load(&self.api_key(id), epoch).await? {
             None => None,
-            Some((_, key)) => {
+            Some(record) => {
+                let key = ApiKey::read(&record)?;
                 let tenant = self.tenant_in(&key.tenant, epoch).await?;
                 tenant.map(|tenant| Identity { tenant, key: Arc::new(key) })
             }
@@ -136,27 +136,36 @@ impl Registry {
 
     /// A tenant as it is stored, with the text of its record.
     pub(super) async fn read_tenant(&self, id: &TenantId) -> Result<Option<(Bytes, Tenant)>, Error> {
-        let key = self.db.key(&TENANT, &[id.as_str()]);
-        let Some(record) = self.db.run(Command::get(&key)).await?.optional_bytes()? else { return Ok(None) };
-        let tenant = stored::read(&record, "a tenant")?;
+        let read = Command::get(&self.tenant_key(id));
+        let Some(record) = self.db.run(read).await?.optional_bytes()? else { return Ok(None) };
+        let tenant = Tenant::read(&record)?;
         Ok(Some((record, tenant)))
     }
 
     /// A key as it is stored, with the text of its record.
     pub(super) async fn read_key(&self, id: KeyId) -> Result<Option<(Bytes, ApiKey)>, Error> {
-        let key = self.db.key(&API_KEY, &[id.as_str()]);
-        let Some(record) = self.db.run(Command::get(&key)).await?.optional_bytes()? else { return Ok(None) };
+        let read = Command::get(&self.api_key(id));
+        let Some(record) = self.db.run(read).await?.optional_bytes()? else { return Ok(None) };
         let key = ApiKey::read(&record)?;
         Ok(Some((record, key)))
     }
 
-    /// Runs a script that changes something and counts the change: whether it did. This server's own
-    /// memory ends with it at once.
+    pub(super) fn tenant_key(&self, id: &TenantId) -> Key {
+        self.db.key(&TENANT, &[id.as_str()])
+    }
+
+    pub(super) fn api_key(&self, id: KeyId) -> Key {
+        self.db.key(&API_KEY, &[id.as_str()])
+    }
+
+    /// Runs a script that changes something, with a token of this change as its last argument: whether it
+    /// did. This server's own memory ends with it at once.
     pub(super) async fn change(&self, script: Command) -> Result<bool, Error> {
-        match self.db.run(script).await?.count()? {
+        let token = Token::random()?;
+        match self.db.run(script.arg(token.bytes().clone())).await?.count()? {
             0 => Ok(false),
-            changes => {
-                self.freshness.observe(changes);
+            _ => {
+                self.freshness.begin(token);
                 Ok(true)
             }
         }

@@ -1,8 +1,8 @@
 -- Stores the successor of an API key, and ends the old one or sets its end.
 -- KEYS: old api-key, old api-key-used, new api-key, tenant-keys, changes
 -- ARGV: old key id, old API key as it was read (JSON), old API key as it shall be (JSON, empty to revoke it),
---       new key id, new API key (JSON)
--- Returns: the new count of changes, or 0 when the old key was changed or is gone
+--       new key id, new API key (JSON), token of this change
+-- Returns: 1, or 0 when the old key was changed or is gone
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then
   return 0
 end
@@ -14,4 +14,5 @@ else
 end
 redis.call('SET', KEYS[3], ARGV[5])
 redis.call('ZADD', KEYS[4], 0, ARGV[4])
-return redis.call('INCR', KEYS[5])
+redis.call('SET', KEYS[5], ARGV[6])
+return 1

@@ -1,4 +1,5 @@
-//! The scripts of tenancy. Each changes one thing and counts the change in the same step.
+//! The scripts of tenancy. Each that admins run changes one thing and marks the change, in one step: its last
+//! argument is the change's token, which [`Registry::change`](super::Registry) adds.
 
 use crate::db::{Effect, Script};
 

@@ -4,7 +4,9 @@ use super::change::Change;
 use super::overrides::{Limits, LimitsChange, Settings, SettingsChange};
 use super::stored;
 use crate::base::clock::Timestamp;
+use crate::base::object::Object;
 use crate::base::text::TenantId;
+use crate::db::Error;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::fmt;
@@ -45,6 +47,13 @@ pub struct Tenant {
     pub updated_at: Timestamp,
 }
 
+impl Tenant {
+    /// Reads a record. The error quotes nothing of it.
+    pub(super) fn read(record: &[u8]) -> Result<Tenant, Error> {
+        stored::read(record, "a tenant")
+    }
+}
+
 /// What a new tenant is made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewTenant {
@@ -79,9 +88,9 @@ pub struct TenantChange {
     /// `suspended`: its keys answer 403 within a second, nothing is deleted.
     pub status: Option<Status>,
     /// How much it may use; `null` removes all limits of its own.
-    pub limits: Change<LimitsChange>,
+    pub limits: Change<Object<LimitsChange>>,
     /// How the stores behave for it; `null` removes all settings of its own.
-    pub settings: Change<SettingsChange>,
+    pub settings: Change<Object<SettingsChange>>,
 }
 
 impl TenantChange {
@@ -92,12 +101,12 @@ impl TenantChange {
         match self.limits {
             Change::Keep => {}
             Change::Remove => tenant.limits = Limits::default(),
-            Change::Set(change) => change.apply(&mut tenant.limits),
+            Change::Set(Object(change)) => change.apply(&mut tenant.limits),
         }
         match self.settings {
             Change::Keep => {}
             Change::Remove => tenant.settings = Settings::default(),
-            Change::Set(change) => change.apply(&mut tenant.settings),
+            Change::Set(Object(change)) => change.apply(&mut tenant.settings),
         }
     }
 }

@@ -9,6 +9,7 @@ mod floors;
 mod generated;
 mod harness;
 mod isolation;
+mod lost_changes;
 mod pipelining;
 mod platform;
 mod process;

@@ -141,7 +141,7 @@ async fn a_look_that_takes_longer_than_a_second_still_serves_those_who_waited_fo
     world.wire.said();
     hold.release();
     assert!(request.await.unwrap());
-    let looks = world.wire.said().iter().filter(|line| line.contains("changes")).count();
+    let looks = world.wire.said().iter().filter(|line| line.as_str() == "GET agentapi:{_system:00}:changes").count();
     assert_eq!(looks, 0, "it was not asked again");
     assert!(knows(&registry, &secret).await);
     assert_eq!(world.wire.said().len(), 1, "who comes later needs a younger look");
@@ -265,5 +265,68 @@ async fn when_the_backend_loses_its_data_what_is_remembered_of_it_ends_too() {
     settle().await;
     assert!(world.wire.backend.is_empty());
     world.pass(1_000);
-    assert!(!knows(&registry, &secret).await, "the count of changes went down, which is a change");
+    assert!(!knows(&registry, &secret).await, "that the token is gone is a change too");
+}
+
+/// What `changes` and the record of a key hold, to be put back.
+async fn backup(registry: &Registry, key: &ApiKey) -> Vec<crate::db::Command> {
+    let mut restore = Vec::new();
+    for key in [
+        registry.db.key(&crate::tenancy::keys::CHANGES, &[]),
+        registry.db.key(&crate::tenancy::keys::API_KEY, &[key.id.as_str()]),
+    ] {
+        let value = registry.db.run(crate::db::Command::get(&key)).await.unwrap().optional_bytes().unwrap();
+        restore.push(match value {
+            Some(value) => crate::db::Command::set(&key, value, crate::db::Expiry::Never),
+            None => crate::db::Command::del(&key),
+        });
+    }
+    restore
+}
+
+async fn restore(registry: &Registry, backup: Vec<crate::db::Command>) {
+    for reply in registry.db.pipeline(backup).await.unwrap() {
+        assert!(!matches!(reply, crate::db::Reply::Refused(_)));
+    }
+}
+
+#[tokio::test]
+async fn a_change_after_lost_changes_is_no_state_that_was_seen_before() {
+    for lost in 1..4 {
+        let world = World::new();
+        let (here, there) = (world.server(), world.server());
+        let (key, secret) = acme(&here).await;
+        let before = backup(&here, &key).await;
+        for _ in 0..lost {
+            here.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+        }
+        world.pass(1_000);
+        assert!(knows(&here, &secret).await && knows(&there, &secret).await);
+        restore(&here, before).await;
+        // As many changes as were lost: a count would be where it was.
+        for _ in 1..lost {
+            here.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+        }
+        assert!(here.revoke_key(&id("acme"), key.id).await.unwrap());
+        assert!(!knows(&here, &secret).await, "here at once");
+        world.pass(1_000);
+        assert!(!knows(&there, &secret).await, "elsewhere within a second");
+    }
+}
+
+#[tokio::test]
+async fn what_was_loaded_from_a_state_that_is_lost_then_is_not_believed_when_the_one_before_is_back() {
+    let world = World::new();
+    let (here, there) = (world.server(), world.server());
+    acme(&here).await;
+    let (other, _) = here.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+    assert!(!knows(&there, &made_up_key()).await, "it has looked");
+    let before = backup(&here, &other).await;
+    let (key, secret) = here.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+    assert!(knows(&there, &secret).await, "loaded before the next look");
+    restore(&here, before).await;
+    let record = here.db.key(&crate::tenancy::keys::API_KEY, &[key.id.as_str()]);
+    here.db.run(crate::db::Command::del(&record)).await.unwrap().count().unwrap();
+    world.pass(1_000);
+    assert!(!knows(&there, &secret).await, "the key is lost, nobody could revoke it");
 }

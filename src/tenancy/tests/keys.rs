@@ -159,25 +159,35 @@ async fn a_failure_to_write_the_last_use_is_not_the_requests() {
 }
 
 #[tokio::test]
-async fn every_change_is_counted_and_what_changes_nothing_is_not() {
+async fn every_change_leaves_a_token_of_its_own_and_what_changes_nothing_leaves_none() {
     let world = World::new();
     let registry = world.server();
-    let count = || async {
+    let token = || async {
         let key = registry.db.key(&crate::tenancy::keys::CHANGES, &[]);
-        registry.db.run(crate::db::Command::get(&key)).await.unwrap().int().unwrap()
+        let token = registry.db.run(crate::db::Command::get(&key)).await.unwrap().optional_bytes().unwrap();
+        token.map(|token| String::from_utf8(token.to_vec()).unwrap())
     };
-    let (key, _) = acme(&registry).await;
-    assert_eq!(count().await, 2);
+    assert_eq!(token().await, None);
+    let mut tokens = Vec::new();
+    tenant(&registry, "acme").await;
+    tokens.push(token().await);
+    let (key, _) = registry.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+    tokens.push(token().await);
     let change = TenantChange { status: Some(Status::Suspended), ..TenantChange::default() };
     registry.update_tenant(&id("acme"), |_| true, change.clone()).await.unwrap();
+    tokens.push(token().await);
     let (key, _) = registry.rotate_key(&id("acme"), key.id, Duration::from_secs(1)).await.unwrap().unwrap();
+    tokens.push(token().await);
     registry.revoke_key(&id("acme"), key.id).await.unwrap();
-    assert_eq!(count().await, 5);
+    tokens.push(token().await);
     registry.create_tenant(NewTenant::plain(id("acme"))).await.unwrap();
     registry.update_tenant(&id("acme"), |version| version == 9, change).await.unwrap();
     registry.revoke_key(&id("acme"), key.id).await.unwrap();
     registry.create_key(&id("nobody"), plain_key()).await.unwrap();
-    assert_eq!(count().await, 5);
+    assert_eq!(tokens.last(), Some(&token().await), "nothing was changed");
+    assert!(tokens.iter().flatten().all(|token| token.len() == 22 && crate::base::id::is_base62(token)), "{tokens:?}");
+    let different: std::collections::HashSet<_> = tokens.iter().flatten().collect();
+    assert_eq!(different.len(), 5, "{tokens:?}");
 }
 
 #[tokio::test]

@@ -62,6 +62,38 @@ async fn a_body_that_is_not_json_is_refused_with_its_place() {
 }
 
 #[tokio::test]
+async fn an_array_does_not_stand_for_an_object_at_any_depth() {
+    let app = App::on(On::Memory);
+    let admin = app.admin();
+    let tenant = app.tenant().await;
+    let path = format!("/admin/v1/tenants/{}", tenant.id);
+    let before = admin.get(&path).await.expect(StatusCode::OK);
+    let fault = |pointer: &str| json!([{"pointer": pointer, "detail": "is not of the type that is expected"}]);
+    for (body, pointer) in [
+        (json!({"limits": [9, 8]}), "/limits"),
+        (json!({"limits": []}), "/limits"),
+        (json!({"settings": ["15m", "fixed", "reject"]}), "/settings"),
+        (json!(["a", "suspended"]), ""),
+        (json!([]), ""),
+    ] {
+        let problem = admin.patch(&path, body.clone()).await.refused(422, "validation_failed");
+        assert_eq!(problem["errors"], fault(pointer), "{body}");
+    }
+    for (body, pointer) in [
+        (json!({"id": "arrays", "limits": [9, 8]}), "/limits"),
+        (json!({"id": "arrays", "settings": []}), "/settings"),
+        (json!(["arrays", null, null, null, false]), ""),
+    ] {
+        let problem = admin.post("/admin/v1/tenants", body.clone()).await.refused(422, "validation_failed");
+        assert_eq!(problem["errors"], fault(pointer), "{body}");
+    }
+    let inside = admin.patch(&path, json!({"limits": {"burst_size": [1]}})).await.refused(422, "validation_failed");
+    assert_eq!(inside["errors"], fault("/limits/burst_size"));
+    assert_eq!(admin.get(&path).await.expect(StatusCode::OK), before, "nothing was changed");
+    admin.get("/admin/v1/tenants/arrays").await.refused(404, "tenant_not_found");
+}
+
+#[tokio::test]
 async fn a_body_of_another_media_type_or_encoding_is_refused() {
     let app = App::on(On::Memory);
     let tenant = app.tenant().await;
