@@ -124,16 +124,6 @@ impl Command {
         command
     }
 
-    /// Adds one to a counter: its new value.
-    pub fn incr(key: &Key) -> Self {
-        Command::new("INCR", Effect::Once, 1).key(key)
-    }
-
-    /// Removes a member of a sorted set: how many there were, 0 or 1.
-    pub fn zrem(key: &Key, member: impl Into<Bytes>) -> Self {
-        Command::new("ZREM", Effect::Idempotent, 2).key(key).arg(member)
-    }
-
     /// At most `limit` members of a sorted set whose scores are all equal, in ascending order of their
     /// bytes, from after `after`.
     pub fn zrange_after(key: &Key, after: Option<&str>, limit: usize) -> Self {

@@ -123,11 +123,6 @@ impl SystemDb {
         self.database.pipeline(commands).await
     }
 
-    /// Runs commands in one transaction: all, in order, with nothing between them.
-    pub async fn atomically(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
-        self.database.0.transport.execute(&Batch::atomic(commands)).await
-    }
-
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
         self.database.0.clock.now()
