@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database};
 use crate::http::ports::Health;
-use crate::http::server::Site;
+use crate::http::server::{Draining, Site};
 use crate::http::{self, Endpoints, HttpMetrics, Platform, TrustedProxies};
 use crate::stores::sessions::{Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -35,6 +35,7 @@ pub struct Application {
     monitor: Arc<Monitor>,
     metrics: Arc<Metrics>,
     http_metrics: HttpMetrics,
+    draining: Draining,
 }
 
 impl Application {
@@ -55,9 +56,10 @@ impl Application {
         upkeep::register(&mut metrics, &sessions_upkeep);
         let open = sessions::OpenSessions::new(sessions_in, config.sessions.clone(), sessions_upkeep.clone());
         let steady = Arc::new(SteadyClock::start());
+        let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(Registry::new(database.system(), steady, RegistrySettings::default())),
-            monitor: Arc::new(Monitor::new(database.clone(), backend.name)),
+            monitor: Arc::new(Monitor::new(database.clone(), backend.name, draining.clone())),
             config: Arc::new(config),
             database,
             sessions: web::Data::new(open),
@@ -65,6 +67,7 @@ impl Application {
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
             http_metrics,
+            draining,
         })
     }
 
@@ -76,6 +79,11 @@ impl Application {
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Tells the application that it is about to stop.
+    pub fn draining(&self) -> &Draining {
+        &self.draining
     }
 
     /// Starts what goes on in the background, on this thread's runtime: watching the backend, and clearing
@@ -121,7 +129,13 @@ impl Site for Application {
 
     fn platform(&self) -> Platform {
         let records = Arc::new(Records::new(self.database.clone()));
-        Platform::new(self.config.platform.clone(), self.registry.clone(), records, self.http_metrics.clone())
+        Platform::new(
+            self.config.platform.clone(),
+            self.registry.clone(),
+            records,
+            self.http_metrics.clone(),
+            self.draining.clone(),
+        )
     }
 
     fn provide(&self, config: &mut web::ServiceConfig) {

@@ -118,13 +118,16 @@ impl Config {
         let metrics_token = env.secret(Variable::new("METRICS_TOKEN", "Bearer token that protects /metrics."));
         let grace = Variable::new("SHUTDOWN_GRACE", "How long running requests may take at shutdown.").default("10s");
         let shutdown_grace = env.duration(grace);
+        let delay =
+            "How long the server goes on serving after SIGTERM, not ready, so that load balancers see it leave.";
+        let shutdown_delay = env.duration(Variable::new("SHUTDOWN_DELAY", delay).default("5s"));
         Config {
             backend,
             key_prefix,
             sessions_in_memory: in_memory.unwrap_or(without_redis),
             sessions,
             address: (host, port),
-            server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, tls },
+            server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             metrics_token,

@@ -6,6 +6,7 @@ use crate::base::text::TenantId;
 use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Error};
 use crate::http::ports::{Begun, IdempotencyRecords, KeptAnswer, KeyedRequest};
+use crate::http::server::Draining;
 use crate::http::{self, HttpMetrics, Platform, PlatformSettings};
 use crate::tenancy::{Registry, RegistrySettings, Verification};
 use actix_web::body::to_bytes;
@@ -79,7 +80,8 @@ impl World {
             admin_key: Some(Secret::new(ADMIN_KEY.to_owned())),
         };
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());
-        let platform = Platform::new(settings, self.registry.clone(), Arc::new(NothingKept), metrics);
+        let platform =
+            Platform::new(settings, self.registry.clone(), Arc::new(NothingKept), metrics, Draining::default());
         let registry = web::Data::from(self.registry.clone());
         let app = App::new().app_data(registry).configure(|config| http::mount(super::endpoints(), platform, config));
         let service = init_service(app).await;

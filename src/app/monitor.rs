@@ -2,6 +2,7 @@
 
 use crate::db::{Database, Error, ErrorKind};
 use crate::http::ports::{BackendState, Health};
+use crate::http::server::Draining;
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,12 +18,13 @@ pub(super) struct Monitor {
     database: Database,
     name: &'static str,
     started: Instant,
+    draining: Draining,
     last: Mutex<Option<(Instant, Result<(), Error>)>>,
 }
 
 impl Monitor {
-    pub(super) fn new(database: Database, name: &'static str) -> Self {
-        Monitor { database, name, started: Instant::now(), last: Mutex::new(None) }
+    pub(super) fn new(database: Database, name: &'static str, draining: Draining) -> Self {
+        Monitor { database, name, started: Instant::now(), draining, last: Mutex::new(None) }
     }
 
     /// The last answer, or a new one when that is old. Those who ask at once share one question.
@@ -64,7 +66,7 @@ impl Health for Monitor {
                     _ => "error",
                 },
             };
-            BackendState { transport: self.name, redis_status, serves: answer.is_ok() }
+            BackendState { transport: self.name, redis_status, serves: answer.is_ok() && !self.draining.has_begun() }
         })
     }
 

@@ -4,7 +4,7 @@ use super::{complain, logging, newcomer, print};
 use crate::app::Application;
 use crate::base::clock::SystemClock;
 use crate::config::Config;
-use crate::http::server;
+use crate::http::server::{self, Signals};
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,19 +22,18 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
         config.platform.admin_key.clone_from(&made_up);
     }
     let (address, settings) = (config.address, config.server.clone());
-    let listener = match TcpListener::bind(address) {
-        Ok(listener) => listener,
-        Err(error) => return complain(&format!("cannot listen on {}:{}: {}", address.0, address.1, error.kind()), 1),
-    };
     let system = actix_web::rt::System::new();
-    // What the backends run in the background belongs to this runtime, which outlives the workers'.
-    let app = match system.block_on(async { Application::new(config, Arc::new(SystemClock)) }) {
-        Ok(app) => app,
-        Err(error) => return complain(&error.to_string(), super::MISCONFIGURED),
-    };
     let served = system.block_on(async {
+        // Before anybody can know that the server is there: a signal from now on is heard.
+        let signals = Signals::listen().map_err(|error| (1, format!("signals cannot be handled: {}", error.kind())))?;
+        let listener = TcpListener::bind(address)
+            .map_err(|error| (1, format!("cannot listen on {}:{}: {}", address.0, address.1, error.kind())))?;
+        // What the backends run in the background belongs to this runtime, which outlives the workers'.
+        let app = Application::new(config, Arc::new(SystemClock))
+            .map_err(|error| (super::MISCONFIGURED, error.to_string()))?;
         app.start_background();
-        let bound = listener.local_addr()?;
+        let ended = |error: std::io::Error| (1, format!("the server ended: {}", error.kind()));
+        let bound = listener.local_addr().map_err(ended)?;
         if embedded {
             let key = newcomer::first_tenant(&app).await;
             welcome(&newcomer::welcome(bound, settings.tls.is_some(), made_up.as_ref(), key.as_ref()));
@@ -42,11 +41,17 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
             let ready = tokio::time::timeout(FIRST_LOOK, app.look_at_backend()).await.unwrap_or(false);
             tracing::info!(address = %bound, ready, admin_api = app.config().platform.admin_key.is_some(), "listening");
         }
-        server::serve(listener, &settings, app.clone())?.await
+        let mut server = server::serve(listener, &settings, app.clone()).map_err(ended)?;
+        let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay);
+        tokio::select! {
+            served = &mut server => served,
+            () = stop => server.await,
+        }
+        .map_err(ended)
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => complain(&format!("the server ended: {}", error.kind()), 1),
+        Err((code, why)) => complain(&why, code),
     }
 }
 

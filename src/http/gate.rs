@@ -8,6 +8,7 @@ use super::ports::IdempotencyRecords;
 use super::principal::Principal;
 use super::problem::Problem;
 use super::query::Query;
+use super::server::Draining;
 use super::trace::{self, Trace};
 use crate::base::code::Code;
 use crate::base::id;
@@ -16,7 +17,7 @@ use crate::base::secret::Secret;
 use crate::tenancy::Registry;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::http::{Method, StatusCode};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
 use prometheus_client::metrics::counter::Counter;
@@ -48,6 +49,7 @@ pub struct Platform {
     registry: Arc<Registry>,
     idempotency: Arc<dyn IdempotencyRecords>,
     metrics: HttpMetrics,
+    draining: Draining,
 }
 
 impl Platform {
@@ -57,10 +59,11 @@ impl Platform {
         registry: Arc<Registry>,
         idempotency: Arc<dyn IdempotencyRecords>,
         metrics: HttpMetrics,
+        draining: Draining,
     ) -> Self {
         let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
         let patience = Patience::new(settings.request_timeout);
-        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics }
+        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics, draining }
     }
 
     pub(super) fn settings(&self) -> &PlatformSettings {
@@ -77,6 +80,10 @@ impl Platform {
 
     pub(super) fn idempotency(&self) -> &dyn IdempotencyRecords {
         &*self.idempotency
+    }
+
+    pub(super) fn draining(&self) -> &Draining {
+        &self.draining
     }
 
     pub(super) fn metrics(&self) -> &HttpMetrics {
@@ -170,7 +177,7 @@ pub(super) async fn serve(
         tracing::error!(request_id = trace.request_id(), "a handler panicked");
         Err(Problem::new(Code::Internal, "The request could not be completed."))
     });
-    let response = finish(answer, &request, &trace, access);
+    let response = finish(answer, &request, &trace, access, platform.draining());
     let elapsed = start.elapsed();
     metrics.observe(response.status(), elapsed);
     log(&request, &endpoint.path, response.status().as_u16(), &trace, elapsed);
@@ -178,8 +185,8 @@ pub(super) async fn serve(
 }
 
 /// Answers a request that no endpoint serves.
-pub(super) fn refuse(request: &HttpRequest, problem: Problem) -> HttpResponse {
-    finish(Err(problem), request, &Trace::of(request), Access::Public)
+pub(super) fn refuse(platform: &Platform, request: &HttpRequest, problem: Problem) -> HttpResponse {
+    finish(Err(problem), request, &Trace::of(request), Access::Public, platform.draining())
 }
 
 async fn answer(
@@ -203,7 +210,13 @@ async fn answer(
     platform.patience.within(pin!(work)).await.unwrap_or_else(late)
 }
 
-fn finish(answer: Result<HttpResponse, Problem>, request: &HttpRequest, trace: &Trace, access: Access) -> HttpResponse {
+fn finish(
+    answer: Result<HttpResponse, Problem>,
+    request: &HttpRequest,
+    trace: &Trace,
+    access: Access,
+    draining: &Draining,
+) -> HttpResponse {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = answer.unwrap_or_else(|problem| {
         let problem = if reads { problem.of_a_read() } else { problem };
@@ -214,6 +227,9 @@ fn finish(answer: Result<HttpResponse, Problem>, request: &HttpRequest, trace: &
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     if access != Access::Public {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if draining.has_begun() {
+        response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
 }

@@ -54,14 +54,14 @@ impl Router {
 
     async fn serve(&self, platform: Rc<Platform>, request: HttpRequest, payload: Payload) -> HttpResponse {
         let Ok(found) = self.0.at(request.uri().path()) else {
-            return gate::refuse(&request, Problem::new(Code::NotFound, "No endpoint has this path."));
+            return gate::refuse(&platform, &request, Problem::new(Code::NotFound, "No endpoint has this path."));
         };
         let place = found.value;
         match place.methods.iter().find(|(method, _, _)| method == request.method()) {
             Some((_, endpoint, metrics)) => gate::serve(platform, endpoint.clone(), metrics, request, payload).await,
             None => {
                 let problem = Problem::new(Code::MethodNotAllowed, "Allow has the methods of this path.");
-                gate::refuse(&request, problem.with_header(ALLOW, place.allow.clone()))
+                gate::refuse(&platform, &request, problem.with_header(ALLOW, place.allow.clone()))
             }
         }
     }

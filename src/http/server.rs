@@ -3,12 +3,14 @@
 use super::endpoints::Endpoints;
 use super::gate::Platform;
 use super::router;
-use actix_web::dev::Server;
+use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// How to listen.
 #[derive(Clone)]
@@ -17,8 +19,66 @@ pub struct ServerSettings {
     pub workers: usize,
     /// How long requests that are under way may take once the server is told to stop.
     pub shutdown_grace: Duration,
+    /// How long the server goes on serving once it is told to stop, so that load balancers see it leave.
+    pub shutdown_delay: Duration,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
+}
+
+/// Whether the server is about to stop. Readiness is red then, and every answer closes its connection, so
+/// that no client sends a request over one that is about to go.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+impl Draining {
+    /// From now on it is.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is.
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// SIGTERM and SIGINT, heard from when this is made.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens.
+    ///
+    /// # Errors
+    /// When the system lets no handler be installed.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Stops a server as it should be: after the first signal it drains for a while and finishes what is under
+/// way; a second one ends it at once.
+pub async fn stop_on_signal(server: ServerHandle, mut signals: Signals, draining: &Draining, delay: Duration) {
+    signals.next().await;
+    draining.begin();
+    tracing::info!(delay_ms = delay.as_millis() as u64, "told to stop: draining");
+    let graceful = tokio::select! {
+        () = tokio::time::sleep(delay) => true,
+        () = signals.next() => false,
+    };
+    tokio::select! {
+        () = server.stop(graceful) => {}
+        () = signals.next() => server.stop(false).await,
+    }
 }
 
 /// What a worker serves: made once per worker, on its thread.
@@ -38,7 +98,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection without requests stays open.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
-/// Serves a site on a listener until SIGTERM or SIGINT: then no more connections are accepted, and requests
+/// Serves a site on a listener until its handle stops it: then no more connections are accepted, and requests
 /// that are under way are finished.
 ///
 /// # Errors
@@ -53,6 +113,7 @@ pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) 
     };
     let server = HttpServer::new(app)
         .workers(settings.workers)
+        .disable_signals()
         .keep_alive(KEEP_ALIVE)
         .tcp_nodelay(true)
         .client_request_timeout(HEAD_TIMEOUT)

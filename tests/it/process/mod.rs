@@ -1,6 +1,7 @@
 //! The built binary, as an operator runs it.
 
 mod command_line;
+mod draining;
 mod secrets;
 mod serving;
 
@@ -50,6 +51,9 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let mut command = agentapi(folder.path(), &["serve", "--port", "0"], variables);
         command.env("HOST", "127.0.0.1").env("WORKERS", "1");
+        if !variables.iter().any(|(name, _)| *name == "SHUTDOWN_DELAY") {
+            command.env("SHUTDOWN_DELAY", "0");
+        }
         Process::start(command, folder)
     }
 
@@ -97,11 +101,16 @@ impl Process {
         Caller::of(&self.base())
     }
 
-    /// Asks it to end and waits until it has; its exit code, and all that it wrote.
-    fn terminate(mut self) -> (Option<i32>, String, String) {
+    /// Asks it to end.
+    fn signal(&self) {
         // The standard library sends no signals but SIGKILL; every shell does.
         let signal = format!("kill -TERM {}", self.child.id());
         assert!(Command::new("sh").args(["-c", &signal]).status().unwrap().success());
+    }
+
+    /// Asks it to end and waits until it has; its exit code, and all that it wrote.
+    fn terminate(mut self) -> (Option<i32>, String, String) {
+        self.signal();
         let status = self.child.wait().unwrap();
         for reader in self.readers.drain(..) {
             reader.join().unwrap();
