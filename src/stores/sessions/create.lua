@@ -56,6 +56,13 @@ if limit > 0 then
   end
 end
 
+local t = { created = micros, last = now, expires = 0, absolute = 0, own = tonumber(ARGV[7]), kept = 0 }
+if ARGV[8] ~= '0' then
+  t.absolute = now + tonumber(ARGV[8])
+end
+prolong(t, now, ARGV[5], tonumber(ARGV[6]), 'renew')
+-- The first write is one that grows: a full Redis refuses it, and then nothing has been written.
+redis.call('HSET', S, 'user', user, 'data', ARGV[3], 'metadata', ARGV[4], 'version', '1')
 for _, victim in ipairs(victims) do
   redis.call('DEL', victim[2])
   redis.call('DEL', victim[3])
@@ -63,12 +70,6 @@ for _, victim in ipairs(victims) do
 end
 trim(now, U, N, X)
 
-local t = { created = micros, last = now, expires = 0, absolute = 0, own = tonumber(ARGV[7]), kept = 0 }
-if ARGV[8] ~= '0' then
-  t.absolute = now + tonumber(ARGV[8])
-end
-prolong(t, now, ARGV[5], tonumber(ARGV[6]), 'renew')
-redis.call('HSET', S, 'user', user, 'data', ARGV[3], 'metadata', ARGV[4], 'version', '1')
 if family ~= '' then
   t.kept = capped(t, now + tonumber(ARGV[12]))
   redis.call('HSET', S, 'family', family)

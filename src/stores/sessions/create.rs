@@ -9,7 +9,7 @@ use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record};
 use super::refresh_token::Token;
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, pause, times};
+use super::store::{ATTEMPTS, Noted, Sessions, answer, millis, pause, times};
 use super::types::{CreateOutcome, Error, NewSession, RefreshToken};
 use crate::base::clock::Timestamp;
 use crate::base::text::Name;
@@ -28,7 +28,8 @@ impl Sessions {
         let at = id.reference().partition;
         let token = if new.refresh { Some(Token::random(at)?) } else { None };
         let longest = if new.refresh { self.settings.refresh_ttl } else { Duration::ZERO };
-        self.remember(new.user_id.as_str(), at, Some(new.ttl.unwrap_or(self.settings.ttl).max(longest))).await?;
+        let longest = new.ttl.unwrap_or(self.settings.ttl).max(longest);
+        self.remember(new.user_id.as_str(), at, Some(longest), Noted::New).await?;
 
         let mut victims: Vec<(String, Option<String>)> = Vec::new();
         let mut counted = at != Partition::of(new.user_id.as_str());

@@ -105,7 +105,7 @@ impl Sessions {
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
             let Some(head) = self.head(at).await? else { return Ok(None) };
-            self.remember(head.user.as_str(), at.partition, own_ttl(&head.times)).await?;
+            self.remember(head.user.as_str(), at.partition, own_ttl(&head.times), Noted::Known).await?;
             let keys = SessionKeys::new(&self.db, at, head.user.as_str());
             let renamed = keys::session(&self.db, new.reference());
             let family = self.family_key(at, head.family.as_deref());
@@ -136,7 +136,7 @@ impl Sessions {
         set: Option<Duration>,
     ) -> Result<Scripted, Error> {
         let at = id.reference();
-        self.remember(user, at.partition, set.or(own)).await?;
+        self.remember(user, at.partition, set.or(own), Noted::Known).await?;
         let keys = SessionKeys::new(&self.db, at, user);
         let command = Command::script(&scripts::TOUCH, &[&keys.session, &keys.user, &keys.all, &keys.expiries])
             .arg(at.fingerprint.clone())
@@ -199,14 +199,24 @@ impl Sessions {
     }
 
     /// Before a session lives longer in a partition that is not its user's home, the home has to know.
-    pub(super) async fn remember(&self, user: &str, at: Partition, ttl: Option<Duration>) -> Result<(), Error> {
+    pub(super) async fn remember(
+        &self,
+        user: &str,
+        at: Partition,
+        ttl: Option<Duration>,
+        noted: Noted,
+    ) -> Result<(), Error> {
         if Partition::of(user) == at {
             return Ok(());
         }
         let longest = ttl.unwrap_or(self.settings.ttl).max(Duration::from_secs(3600));
         let command = Command::script(&scripts::REMEMBER, &[&keys::partitions(&self.db, user)])
             .arg(at.digits())
-            .number(millis(longest));
+            .number(millis(longest))
+            .arg(match noted {
+                Noted::New => "new",
+                Noted::Known => "known",
+            });
         self.db.run(command).await?.int()?;
         Ok(())
     }
@@ -228,6 +238,15 @@ impl Sessions {
             None => keys::session(&self.db, at),
         }
     }
+}
+
+/// For what a partition is noted. A full backend refuses to note what is to be written, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// A session that is to be written.
+    New,
+    /// A session that is there.
+    Known,
 }
 
 /// What a script made of a session.

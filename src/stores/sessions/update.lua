@@ -23,6 +23,7 @@ if ARGV[8] ~= '' then
   t.own = tonumber(ARGV[8])
 end
 prolong(t, now, ARGV[9], tonumber(ARGV[10]), ARGV[11])
+-- The first write is one that grows: a full Redis refuses it, and then nothing has been written.
 redis.call('HSET', S, 'user', ARGV[5], 'data', ARGV[6], 'metadata', ARGV[7], 'version', text(tonumber(ARGV[3]) + 1))
 if U2 ~= U then
   redis.call('ZREM', U, member(t, ARGV[1]))
