@@ -14,7 +14,7 @@ local family = ARGV[11]
 local now, micros = clock()
 
 if redis.call('EXISTS', S) == 1 then
-  local fields = redis.call('HMGET', S, 'user', 'times')
+  local fields = read(S, 'user', 'times')
   local old = parse_times(fields[2])
   if fields[1] and old and old.expires > now then
     return { 'exists' }
@@ -66,9 +66,11 @@ redis.call('HSET', S, 'user', user, 'data', ARGV[3], 'metadata', ARGV[4], 'versi
 for _, victim in ipairs(victims) do
   redis.call('DEL', victim[2])
   redis.call('DEL', victim[3])
-  unindex(U, N, X, victim[1])
+  unindex(U, N, X, victim[1], user)
 end
-trim(now, U, N, X)
+if limit > 0 then
+  redis.call('ZREMRANGEBYSCORE', U, '-inf', text(now))
+end
 
 if family ~= '' then
   t.kept = capped(t, now + tonumber(ARGV[12]))
@@ -76,5 +78,5 @@ if family ~= '' then
   redis.call('HSET', F, 'current', ARGV[13], 'session', ref, 'user', user, 'expires', text(t.kept))
   redis.call('PEXPIREAT', F, text(t.kept))
 end
-keep(S, U, N, X, ref, t)
+keep(S, U, N, X, ref, user, t)
 return { 'ok', format_times(t) }

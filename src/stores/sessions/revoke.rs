@@ -197,7 +197,8 @@ impl Sessions {
         let command = Command::script(&scripts::REVOKE, &keys)
             .arg(user.as_str().to_owned())
             .arg(version.map(|version| version.to_string()).unwrap_or_default())
-            .arg(spared.unwrap_or_default().to_owned());
+            .arg(spared.unwrap_or_default().to_owned())
+            .arg("");
         victims.iter().fold(command, |command, (member, _)| command.arg(member.clone()))
     }
 

@@ -210,14 +210,18 @@ impl Sessions {
             return Ok(());
         }
         let longest = ttl.unwrap_or(self.settings.ttl).max(Duration::from_secs(3600));
-        let command = Command::script(&scripts::REMEMBER, &[&keys::partitions(&self.db, user)])
+        let home = Partition::of(user);
+        let (noted_at, expiries) = (keys::partitions(&self.db, user), keys::expiries(&self.db, home));
+        let command = Command::script(&scripts::REMEMBER, &[&noted_at, &expiries])
             .arg(at.digits())
             .number(millis(longest))
             .arg(match noted {
                 Noted::New => "new",
                 Noted::Known => "known",
-            });
+            })
+            .arg(user.to_owned());
         self.db.run(command).await?.int()?;
+        self.upkeep.wrote(&self.db, home);
         Ok(())
     }
 

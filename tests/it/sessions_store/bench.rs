@@ -100,7 +100,11 @@ impl Bench {
     }
 
     pub fn native() -> Bench {
-        let server = RedisServer::shared();
+        Bench::on(RedisServer::shared())
+    }
+
+    /// This Redis.
+    pub fn on(server: Arc<RedisServer>) -> Bench {
         let bench = Bench::over(Arc::new(native(&server.url())), None);
         Bench { _server: Some(server), ..bench }
     }

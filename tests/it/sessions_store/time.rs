@@ -238,7 +238,40 @@ async fn nothing_is_left_when_all_sessions_have_ended() {
     }
     assert!(bench.keys() > 100);
     bench.advance(32 * 86_400);
-    assert_eq!(bench.keys(), 0, "nobody swept, and nobody had to");
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 30 + 10, "the sessions, and the notes that some lie elsewhere");
+    assert_eq!(bench.keys(), 0);
+    let (cleared, cost) = bench.cost(bench.upkeep.sweep()).await;
+    assert_eq!((cleared.unwrap(), cost), (0, (0, 0)), "and nobody looks there any more");
+}
+
+#[tokio::test]
+async fn a_process_clears_what_it_created_however_much_later_that_ends() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    created(&sessions, new("u")).await;
+    created(&sessions, NewSession { ttl: seconds(90_000), ..new("u") }).await;
+    bench.advance(3601);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 1);
+    let (cleared, cost) = bench.cost(bench.upkeep.sweep()).await;
+    assert_eq!((cleared.unwrap(), cost), (0, (0, 0)), "it is known when the next one ends");
+    bench.advance(90_000);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 1);
+    assert_eq!(bench.keys(), 0);
+}
+
+#[tokio::test]
+async fn what_was_used_before_it_ended_is_not_cleared() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    let at = id_of(&created(&sessions, new("u")).await);
+    bench.advance(3000);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 0);
+    sessions.read(&at, Touch::Yes).await.unwrap().unwrap();
+    bench.advance(3000);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 0);
+    assert_eq!(sessions.list(None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
+    assert_eq!(bench.keys(), 0);
 }
 
 #[tokio::test]
