@@ -3,9 +3,9 @@
 --       user's home, else S again), then per victim its S and its F (S again where it has none)
 -- ARGV  1 ref, 2 user, 3 data, 4 metadata, 5 policy, 6 ttl ms, 7 own ttl ms or 0, 8 absolute ttl ms or 0,
 --       9 limit or 0, 10 'reject' or 'evict_oldest', 11 family or '', 12 refresh ttl ms,
---       13 fingerprint of the refresh secret, then the victims' index members
+--       13 fingerprint of the refresh secret, 14 how many further victims to name, then the victims' index members
 -- Returns {'ok', times} | {'exists'} | {'remains'} (an ended or unreadable session has to be cleared first)
---       | {'limit'} | {'evict', members…} (to be passed as victims, at most 100) | {'elsewhere'} (the user has
+--       | {'limit'} | {'evict', members…} (to be passed as victims; 100 are to be ended first) | {'elsewhere'} (the user has
 --       sessions in other partitions, which have to be counted too)
 local S, U, N, X, F, H = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local ref, user = ARGV[1], ARGV[2]
@@ -34,16 +34,14 @@ if limit > 0 then
       return { 'limit' }
     end
     local offered = {}
-    for i = 14, #ARGV do
-      offered[ARGV[i]] = 2 * (i - 14) + 7
+    for i = 15, #ARGV do
+      offered[ARGV[i]] = 2 * (i - 15) + 7
     end
     table.sort(live)
-    local wanted, complete = { 'evict' }, true
+    local wanted = math.min(math.max(excess, math.min(excess + tonumber(ARGV[14]), 99)), 100, #live)
+    local complete = true
     for i = 1, excess do
       local at = offered[live[i]]
-      if #wanted <= 100 then
-        wanted[#wanted + 1] = live[i]
-      end
       if at then
         victims[#victims + 1] = { live[i], KEYS[at], KEYS[at + 1] }
       else
@@ -51,7 +49,7 @@ if limit > 0 then
       end
     end
     if not complete then
-      return wanted
+      return { 'evict', unpack(live, 1, wanted) }
     end
   end
 end

@@ -33,7 +33,8 @@ const BATCH: usize = 1000;
 
 const TOUCH: Parameter =
     Parameter { name: "touch", kind: "boolean", meaning: "`false`: reading does not count as use" };
-const EXCEPT: Parameter = Parameter { name: "except", kind: "string", meaning: "The id of a session that stays" };
+const EXCEPT: Parameter =
+    Parameter { name: "except", kind: "string", meaning: "The id or `ref` of a session that stays" };
 
 /// Opens the session store of a tenant.
 pub struct OpenSessions {
@@ -67,7 +68,7 @@ pub fn endpoints() -> Endpoints {
         .says("Creates a session; the server makes its id unless one is given")
         .takes::<CreateBody>()
         .answers::<CreatedSession>(201, "Created, with `Location` and `ETag`")
-        .refuses(&[Code::SessionExists, Code::SessionLimitReached, Code::StorageFull])
+        .refuses(&[Code::SessionExists, Code::SessionLimitReached, Code::EditConflict, Code::StorageFull])
         .creates()
         .get("", READ, list)
         .says("The tenant's sessions, newest first, without ids and data")
@@ -98,7 +99,13 @@ pub fn endpoints() -> Endpoints {
         .takes::<PutBody>()
         .answers::<SessionSchema>(200, "Replaced")
         .answers::<SessionSchema>(201, "Created")
-        .refuses(&[Code::VersionMismatch, Code::SessionLimitReached, Code::InvalidHeader, Code::StorageFull])
+        .refuses(&[
+            Code::VersionMismatch,
+            Code::SessionLimitReached,
+            Code::EditConflict,
+            Code::InvalidHeader,
+            Code::StorageFull,
+        ])
         .patch("/{id}", WRITE, patch)
         .says("Merges changes in (RFC 7396); two writers never lose each other's members")
         .takes::<PatchBody>()
@@ -400,8 +407,8 @@ async fn list_of_user(Scoped(sessions): Store, PathArg(user): PathArg<Name>, pag
 }
 
 async fn revoke_all(Scoped(sessions): Store, PathArg(user): PathArg<Name>, query: Query) -> Outcome {
-    let except = query.read("except", "must be a session id", |text| Name::parse(text).ok())?;
-    let revoked = sessions.revoke_all(&user, except.as_ref().map(SessionId::parse).as_ref()).await?;
+    let except = query.read("except", "must be a session id or ref", |text| Name::parse(text).ok())?;
+    let revoked = sessions.revoke_all(&user, except.as_ref().map(SessionRef::to_revoke).as_ref()).await?;
     json(&mut HttpResponse::Ok(), &Revoked { revoked })
 }
 

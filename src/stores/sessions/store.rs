@@ -11,6 +11,7 @@ use super::settings::SessionSettings;
 use super::types::{Error, Session, Touch};
 use super::upkeep::Upkeep;
 use crate::base::clock::Timestamp;
+use crate::base::id::random_bytes;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::tenancy::SessionTtlPolicy;
 use std::sync::Arc;
@@ -19,11 +20,13 @@ use std::time::Duration;
 /// How often a writer that finds the session changed meanwhile tries again.
 pub(super) const ATTEMPTS: usize = 32;
 
-/// Lets the others finish before one more attempt: not at first, then for longer and longer, all in all for
-/// less than half a second.
+/// Lets the others finish before one more attempt: not at first, then for longer and longer, each for another
+/// while, so that they do not meet again. All in all less than half a second, usually.
 pub(super) async fn pause(attempt: usize) {
     if attempt >= 3 {
-        tokio::time::sleep(Duration::from_millis(attempt as u64)).await;
+        let [chance] = random_bytes().unwrap_or([128]);
+        let longest = Duration::from_millis(2 * attempt.min(16) as u64);
+        tokio::time::sleep(longest.mul_f64(f64::from(chance) / 255.0)).await;
     }
 }
 

@@ -17,7 +17,7 @@ async fn set(server: &RedisServer, setting: &str, value: &str) {
 #[tokio::test]
 async fn a_full_redis_refuses_what_grows_and_nothing_else() {
     let server = Arc::new(RedisServer::start());
-    let app = App::over(server.clone(), &[PATIENT[0], PATIENT[1], ("SESSION_MAX_PER_USER", "4")]);
+    let app = App::over(server.clone(), &[PATIENT[0], PATIENT[1], ("SESSION_MAX_PER_USER", "3")]);
     let tenant = app.tenant().await;
     let first = create(&tenant, json!({"user_id": "u1", "data": {"n": 1}})).await;
     let chosen = create(&tenant, json!({"user_id": "u1", "id": "chosen", "ttl": "100ms"})).await;
