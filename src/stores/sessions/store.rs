@@ -8,10 +8,11 @@ use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
 use super::settings::SessionSettings;
-use super::types::{Error, Session, Touch};
+use super::types::{Error, RenewOutcome, Session, Touch};
 use super::upkeep::Upkeep;
 use crate::base::clock::Timestamp;
 use crate::base::id::random_bytes;
+use crate::base::precondition::Precondition;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::tenancy::SessionTtlPolicy;
 use std::sync::Arc;
@@ -86,28 +87,37 @@ impl Sessions {
     }
 
     /// Gives the session a new expiry: `ttl` from now, and after each later use, or what the policy says.
-    /// Nothing if there is no such session.
-    pub async fn extend(&self, id: &SessionId, ttl: Option<Duration>) -> Result<Option<Session>, Error> {
+    pub async fn extend(
+        &self,
+        id: &SessionId,
+        ttl: Option<Duration>,
+        only: &Precondition,
+    ) -> Result<RenewOutcome, Error> {
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let Some(head) = self.head(id.reference()).await? else { return Ok(None) };
+            let Some(head) = self.head(id.reference()).await? else { return Ok(RenewOutcome::Absent) };
+            if !only.holds(Some(head.version)) {
+                return Ok(RenewOutcome::VersionMismatch);
+            }
             match self.touch(id, head.user.as_str(), own_ttl(&head.times), ttl).await? {
-                Scripted::Done(record) => return Ok(Some(record.just_used(Named::Id(id)))),
-                Scripted::Gone => return Ok(None),
+                Scripted::Done(record) => return Ok(RenewOutcome::Renewed(record.just_used(Named::Id(id)))),
+                Scripted::Gone => return Ok(RenewOutcome::Absent),
                 Scripted::Moved => continue,
             }
         }
         Err(Error::EditConflict)
     }
 
-    /// Gives the session a new id, under which it is returned; the old one is invalid at once. Nothing if
-    /// there is no such session.
-    pub async fn rotate(&self, id: &SessionId) -> Result<Option<Session>, Error> {
+    /// Gives the session a new id, under which it is returned; the old one is invalid at once.
+    pub async fn rotate(&self, id: &SessionId, only: &Precondition) -> Result<RenewOutcome, Error> {
         let at = id.reference();
         let new = SessionId::random(at.partition)?;
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let Some(head) = self.head(at).await? else { return Ok(None) };
+            let Some(head) = self.head(at).await? else { return Ok(RenewOutcome::Absent) };
+            if !only.holds(Some(head.version)) {
+                return Ok(RenewOutcome::VersionMismatch);
+            }
             self.remember(head.user.as_str(), at.partition, own_ttl(&head.times), Noted::Known).await?;
             let keys = SessionKeys::new(&self.db, at, head.user.as_str());
             let renamed = keys::session(&self.db, new.reference());
@@ -122,8 +132,8 @@ impl Sessions {
             .arg(head.user.as_str().to_owned())
             .arg(head.family.unwrap_or_default());
             match self.scripted(at, self.policy(command)).await? {
-                Scripted::Done(record) => return Ok(Some(record.just_used(Named::Id(&new)))),
-                Scripted::Gone => return Ok(None),
+                Scripted::Done(record) => return Ok(RenewOutcome::Renewed(record.just_used(Named::Id(&new)))),
+                Scripted::Gone => return Ok(RenewOutcome::Absent),
                 Scripted::Moved => continue,
             }
         }

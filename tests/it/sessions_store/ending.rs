@@ -1,6 +1,6 @@
 //! Revoking: one, several, all of a user; and that nothing which races brings one back.
 
-use super::bench::{Bench, at_version, created, id, id_of, name, new, refreshable, unconditional};
+use super::bench::{Bench, at_version, created, extend, id, id_of, name, new, refreshable, rotate, unconditional};
 use agentapi::stores::sessions::{Error, NewSession, RefreshOutcome, RevokeOutcome, SessionId, SessionRef, Touch};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -36,8 +36,8 @@ async fn a_reference_revokes_and_neither_reads_nor_writes(bench: &Bench) {
     let shown = name(&session.reference.to_string());
     let as_id = SessionId::parse(&shown);
     assert!(sessions.read(&as_id, Touch::Yes).await.unwrap().is_none());
-    assert!(sessions.extend(&as_id, None).await.unwrap().is_none());
-    assert!(sessions.rotate(&as_id).await.unwrap().is_none());
+    assert!(extend(&sessions, &as_id, None).await.unwrap().is_none());
+    assert!(rotate(&sessions, &as_id).await.unwrap().is_none());
     let revoked = sessions.revoke(&SessionRef::to_revoke(&shown), &unconditional()).await.unwrap();
     assert_eq!(revoked, RevokeOutcome::Revoked);
 }
@@ -140,7 +140,7 @@ async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
                     1 => {
                         let mut at = rotated;
                         loop {
-                            match sessions.rotate(&at).await {
+                            match rotate(&sessions, &at).await {
                                 Ok(Some(next)) => at = id_of(&next),
                                 Ok(None) => break,
                                 // Not now: it may be told so while the others are being ended.
@@ -148,7 +148,7 @@ async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
                             }
                         }
                     }
-                    2 => while sessions.extend(&touched, None).await.unwrap().is_some() {},
+                    2 => while extend(&sessions, &touched, None).await.unwrap().is_some() {},
                     _ => drop(sessions.revoke_all(&user, None).await.unwrap()),
                 }
             })

@@ -1,7 +1,8 @@
 //! What time does to sessions. Only on the memory backend, whose clock can be moved.
 
 use super::bench::{
-    Bench, created, created_with_token, data_of, id, id_of, name, new, object, refreshable, unconditional,
+    Bench, created, created_with_token, data_of, extend, id, id_of, name, new, object, refreshable, rotate,
+    unconditional,
 };
 use super::refreshing::refreshed;
 use agentapi::stores::sessions::{
@@ -43,7 +44,7 @@ async fn a_session_ends_when_it_is_not_used() {
     // Redis ends a key after its moment, not at it.
     bench.advance(2);
     assert!(!sessions.exists(&at).await.unwrap());
-    assert!(sessions.extend(&at, None).await.unwrap().is_none());
+    assert!(extend(&sessions, &at, None).await.unwrap().is_none());
     assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
     assert!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.is_empty());
 }
@@ -58,7 +59,7 @@ async fn an_absolute_end_is_never_passed() {
     bench.advance(2000);
     let read = sessions.read(&at, Touch::Yes).await.unwrap().unwrap();
     assert_eq!((read.ttl, read.absolute_expires_at), (3000, Some(read.created_at + Duration::from_secs(5000))));
-    let extended = sessions.extend(&at, seconds(100_000)).await.unwrap().unwrap();
+    let extended = extend(&sessions, &at, seconds(100_000)).await.unwrap().unwrap();
     assert_eq!(extended.ttl, 3000);
     let RefreshOutcome::Refreshed { session, refresh } = sessions.refresh(&token).await.unwrap() else {
         panic!("it lives")
@@ -152,7 +153,7 @@ async fn a_refresh_brings_an_ended_session_back_with_its_data() {
         let (session, token) = created_with_token(&sessions, new).await;
         bench.advance(20 * 86_400);
         assert!(!sessions.exists(&id_of(&session)).await.unwrap());
-        assert!(sessions.extend(&id_of(&session), None).await.unwrap().is_none());
+        assert!(extend(&sessions, &id_of(&session), None).await.unwrap().is_none());
         assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
         let (back, next) = refreshed(&sessions, &token.unwrap()).await;
         assert_eq!((data_of(&back), back.ttl), (r#"{"a":1}"#, 3600));
@@ -316,7 +317,7 @@ async fn while_all_sessions_are_being_ended_none_takes_another_name() {
     };
     let condition = unconditional();
     let (rotated, refreshed, moved) =
-        tokio::join!(sessions.rotate(&at), sessions.refresh(&token), sessions.put(&at, put("v"), &condition));
+        tokio::join!(rotate(&sessions, &at), sessions.refresh(&token), sessions.put(&at, put("v"), &condition));
     assert_eq!(rotated.unwrap_err(), Error::EditConflict);
     assert_eq!(refreshed.unwrap_err(), Error::EditConflict);
     assert_eq!(moved.unwrap_err(), Error::EditConflict);
