@@ -6,7 +6,8 @@ use super::bench::{
 };
 use super::refreshing::refreshed;
 use agentapi::stores::sessions::{
-    CreateOutcome, Error, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Touch,
+    CreateOutcome, Error, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, SessionSettings, Sessions,
+    Touch,
 };
 use agentapi::tenancy::{SessionLimitPolicy, SessionTtlPolicy};
 use std::time::Duration;
@@ -258,6 +259,24 @@ async fn a_process_clears_what_it_created_however_much_later_that_ends() {
     bench.advance(90_000);
     assert_eq!(bench.upkeep.sweep().await.unwrap(), 1);
     assert_eq!(bench.keys(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_index_keeps_no_other_from_being_cleared() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    let others = Sessions::new(bench.other_tenant.clone(), SessionSettings::default(), bench.upkeep.clone());
+    for number in 0..20 {
+        created(&others, new(&format!("u{number}"))).await;
+    }
+    let shown = created(&sessions, new("u")).await.reference.to_string();
+    let expiries = bench.key(&shown[5..7], "session-expiries");
+    bench.raw(&["SET", &expiries, "no index"]).await.done().unwrap();
+    bench.advance(3601);
+    assert!(bench.upkeep.sweep().await.is_err());
+    assert_eq!(bench.keys(), 3, "what the damaged one would have named, and itself");
+    bench.raw(&["DEL", &expiries]).await.count().unwrap();
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 0);
 }
 
 #[tokio::test]
