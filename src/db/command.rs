@@ -147,6 +147,18 @@ impl Command {
         Command::new("ZRANGE", Effect::Read, 4).key(key).arg(format!("({score}")).arg("+inf").arg("BYSCORE")
     }
 
+    /// At most `limit` members of a sorted set with a score of at most `score`, lowest first.
+    pub fn zrange_scored_to(key: &Key, score: u64, limit: usize) -> Self {
+        let command = Command::new("ZRANGE", Effect::Read, 7).key(key).arg("-inf").arg(score.to_string());
+        command.arg("BYSCORE").limit(limit)
+    }
+
+    /// The member of a sorted set with the lowest score above `score`, and that score; nothing if there is none.
+    pub fn zrange_next_scored(key: &Key, score: u64) -> Self {
+        let command = Command::new("ZRANGE", Effect::Read, 8).key(key).arg(format!("({score}")).arg("+inf");
+        command.arg("BYSCORE").limit(1).arg("WITHSCORES")
+    }
+
     /// Runs a script over these keys, which must lie in one partition; its arguments follow with [`Command::arg`].
     pub fn script(script: &'static Script, keys: &[&Key]) -> Self {
         let mut args = Vec::with_capacity(keys.len() + 16);

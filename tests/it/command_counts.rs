@@ -14,7 +14,7 @@ use agentapi::db::{BackendClock, Batch, Database};
 use agentapi::stores::idempotency::{Answer, IdempotencyStore, Owner, Request};
 use agentapi::stores::sessions::{
     CreateOutcome, JsonObject, NewSession, ObjectPatch, PatchSession, PutSession, RefreshOutcome, RefreshToken,
-    Session, SessionId, SessionRef, SessionSettings, Sessions, Touch, Upkeep,
+    RenewOutcome, Session, SessionId, SessionRef, SessionSettings, Sessions, Touch, Upkeep,
 };
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -89,8 +89,9 @@ fn created(outcome: CreateOutcome) -> (SessionId, Session, Option<RefreshToken>)
     (SessionId::parse(session.id.as_ref().unwrap()), session, refresh)
 }
 
-fn id_of(session: Option<Session>) -> SessionId {
-    SessionId::parse(session.unwrap().id.as_ref().unwrap())
+fn id_of(outcome: RenewOutcome) -> SessionId {
+    let RenewOutcome::Renewed(session) = outcome else { panic!("{outcome:?}") };
+    SessionId::parse(session.id.as_ref().unwrap())
 }
 
 const HEAD: &str = "\
@@ -143,8 +144,8 @@ async fn every_operation(counter: &mut Counter, database: &Database, clock: &Man
     counter.count("put, replacing", store.put(&id, put(), &only)).await.0.unwrap();
     let fresh = SessionId::parse(&name("fresh"));
     counter.count("put, creating", store.put(&fresh, put(), &only)).await.0.unwrap();
-    counter.count("extend", store.extend(&id, None)).await.0.unwrap().unwrap();
-    let id = id_of(counter.count("rotate", store.rotate(&id)).await.0.unwrap());
+    counter.count("extend", store.extend(&id, None, &only)).await.0.unwrap();
+    let id = id_of(counter.count("rotate", store.rotate(&id, &only)).await.0.unwrap());
     let refreshed = counter.count("refresh", store.refresh(token.expose())).await.0.unwrap();
     assert!(matches!(refreshed, RefreshOutcome::Refreshed { .. }));
     let again = counter.count("refresh, repeated within the grace", store.refresh(token.expose())).await.0.unwrap();

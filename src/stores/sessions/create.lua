@@ -3,9 +3,9 @@
 --       user's home, else S again), then per victim its S and its F (S again where it has none)
 -- ARGV  1 ref, 2 user, 3 data, 4 metadata, 5 policy, 6 ttl ms, 7 own ttl ms or 0, 8 absolute ttl ms or 0,
 --       9 limit or 0, 10 'reject' or 'evict_oldest', 11 family or '', 12 refresh ttl ms,
---       13 fingerprint of the refresh secret, then the victims' index members
+--       13 fingerprint of the refresh secret, 14 how many further victims to name, then the victims' index members
 -- Returns {'ok', times} | {'exists'} | {'remains'} (an ended or unreadable session has to be cleared first)
---       | {'limit'} | {'evict', members…} (to be passed as victims, at most 100) | {'elsewhere'} (the user has
+--       | {'limit'} | {'evict', members…} (to be passed as victims; 100 are to be ended first) | {'elsewhere'} (the user has
 --       sessions in other partitions, which have to be counted too)
 local S, U, N, X, F, H = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local ref, user = ARGV[1], ARGV[2]
@@ -14,7 +14,7 @@ local family = ARGV[11]
 local now, micros = clock()
 
 if redis.call('EXISTS', S) == 1 then
-  local fields = redis.call('HMGET', S, 'user', 'times')
+  local fields = read(S, 'user', 'times')
   local old = parse_times(fields[2])
   if fields[1] and old and old.expires > now then
     return { 'exists' }
@@ -34,16 +34,14 @@ if limit > 0 then
       return { 'limit' }
     end
     local offered = {}
-    for i = 14, #ARGV do
-      offered[ARGV[i]] = 2 * (i - 14) + 7
+    for i = 15, #ARGV do
+      offered[ARGV[i]] = 2 * (i - 15) + 7
     end
     table.sort(live)
-    local wanted, complete = { 'evict' }, true
+    local wanted = math.min(math.max(excess, math.min(excess + tonumber(ARGV[14]), 99)), 100, #live)
+    local complete = true
     for i = 1, excess do
       local at = offered[live[i]]
-      if #wanted <= 100 then
-        wanted[#wanted + 1] = live[i]
-      end
       if at then
         victims[#victims + 1] = { live[i], KEYS[at], KEYS[at + 1] }
       else
@@ -51,29 +49,32 @@ if limit > 0 then
       end
     end
     if not complete then
-      return wanted
+      return { 'evict', unpack(live, 1, wanted) }
     end
   end
 end
-
-for _, victim in ipairs(victims) do
-  redis.call('DEL', victim[2])
-  redis.call('DEL', victim[3])
-  unindex(U, N, X, victim[1])
-end
-trim(now, U, N, X)
 
 local t = { created = micros, last = now, expires = 0, absolute = 0, own = tonumber(ARGV[7]), kept = 0 }
 if ARGV[8] ~= '0' then
   t.absolute = now + tonumber(ARGV[8])
 end
 prolong(t, now, ARGV[5], tonumber(ARGV[6]), 'renew')
+-- The first write is one that grows: a full Redis refuses it, and then nothing has been written.
 redis.call('HSET', S, 'user', user, 'data', ARGV[3], 'metadata', ARGV[4], 'version', '1')
+for _, victim in ipairs(victims) do
+  redis.call('DEL', victim[2])
+  redis.call('DEL', victim[3])
+  unindex(U, N, X, victim[1], user)
+end
+if limit > 0 then
+  redis.call('ZREMRANGEBYSCORE', U, '-inf', text(now))
+end
+
 if family ~= '' then
   t.kept = capped(t, now + tonumber(ARGV[12]))
   redis.call('HSET', S, 'family', family)
   redis.call('HSET', F, 'current', ARGV[13], 'session', ref, 'user', user, 'expires', text(t.kept))
   redis.call('PEXPIREAT', F, text(t.kept))
 end
-keep(S, U, N, X, ref, t)
+keep(S, U, N, X, ref, user, t)
 return { 'ok', format_times(t) }

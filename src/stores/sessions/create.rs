@@ -8,8 +8,9 @@ use super::id::SessionId;
 use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record};
 use super::refresh_token::Token;
+use super::revoke::{Victim, Why};
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, pause, times};
+use super::store::{ATTEMPTS, Noted, Sessions, answer, millis, pause, times};
 use super::types::{CreateOutcome, Error, NewSession, RefreshToken};
 use crate::base::clock::Timestamp;
 use crate::base::text::Name;
@@ -28,16 +29,19 @@ impl Sessions {
         let at = id.reference().partition;
         let token = if new.refresh { Some(Token::random(at)?) } else { None };
         let longest = if new.refresh { self.settings.refresh_ttl } else { Duration::ZERO };
-        self.remember(new.user_id.as_str(), at, Some(new.ttl.unwrap_or(self.settings.ttl).max(longest))).await?;
+        let longest = new.ttl.unwrap_or(self.settings.ttl).max(longest);
+        self.remember(new.user_id.as_str(), at, Some(longest), Noted::New).await?;
 
-        let mut victims: Vec<(String, Option<String>)> = Vec::new();
+        let mut victims: Vec<Victim> = Vec::new();
         let mut counted = at != Partition::of(new.user_id.as_str());
         if counted && !self.make_room(&new.user_id).await? {
             return Ok(CreateOutcome::LimitReached);
         }
-        for attempt in 0..ATTEMPTS {
+        // Each competitor that is faster ends what this one was to end.
+        for attempt in 0..3 * ATTEMPTS {
             pause(attempt).await;
-            let command = self.create_command(&new, &id, token.as_ref(), counted, &victims);
+            let spare = if attempt == 0 { 0 } else { SPARE };
+            let command = self.create_command(&new, &id, token.as_ref(), counted, &victims, spare);
             let (word, rest) = answer(self.db.run(command).await?)?;
             match word.as_str() {
                 "ok" => {
@@ -55,11 +59,14 @@ impl Sessions {
                 "limit" => return Ok(CreateOutcome::LimitReached),
                 "remains" => self.clear_remains(&id, &new.user_id).await?,
                 "evict" => {
-                    let members = rest.into_iter().map(db::Reply::text).collect::<Result<Vec<_>, _>>()?;
-                    victims = self.with_families(at, members).await?;
-                    if victims.len() >= EVICTED_AT_ONCE {
-                        self.revoke_members(&new.user_id, at, &victims, None).await?;
+                    let here = |reply: db::Reply| reply.text().map(|member| (at, member));
+                    let members = rest.into_iter().map(here).collect::<Result<Vec<_>, _>>()?;
+                    if members.len() >= EVICTED_AT_ONCE {
+                        self.revoke_members(&new.user_id, members, None, Why::Room).await?;
                         victims.clear();
+                    } else {
+                        let families = self.families(&members).await?;
+                        victims = members.into_iter().map(|(_, member)| member).zip(families).collect();
                     }
                 }
                 "elsewhere" => {
@@ -80,7 +87,8 @@ impl Sessions {
         id: &SessionId,
         token: Option<&Token>,
         counted: bool,
-        victims: &[(String, Option<String>)],
+        victims: &[Victim],
+        spare: usize,
     ) -> Command {
         let (at, user) = (id.reference(), new.user_id.as_str());
         let keys = SessionKeys::new(&self.db, at, user);
@@ -107,7 +115,8 @@ impl Sessions {
             })
             .arg(family.unwrap_or_default())
             .number(millis(self.settings.refresh_ttl))
-            .arg(token.map(Token::secret_fingerprint).unwrap_or_default());
+            .arg(token.map(Token::secret_fingerprint).unwrap_or_default())
+            .number(spare as i128);
         victims.iter().fold(command, |command, (member, _)| command.arg(member.clone()))
     }
 
@@ -127,11 +136,7 @@ impl Sessions {
         }
         members.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
         members.truncate(members.len() + 1 - limit);
-        for partition in members.iter().map(|(at, _)| *at).collect::<std::collections::BTreeSet<_>>() {
-            let here = members.iter().filter(|(at, _)| *at == partition).map(|(_, member)| member.clone());
-            let oldest = self.with_families(partition, here.collect()).await?;
-            self.revoke_members(user, partition, &oldest, None).await?;
-        }
+        self.revoke_members(user, members, None, Why::Room).await?;
         Ok(true)
     }
 
@@ -152,3 +157,6 @@ impl Sessions {
 
 /// As many members as the create script names at once.
 const EVICTED_AT_ONCE: usize = 100;
+
+/// How many sessions more than needed one is prepared to end that was outrun: the next ones to go.
+const SPARE: usize = 16;

@@ -21,7 +21,7 @@ pub static USER_SESSIONS: Family = Family {
     parts: "user",
     kind: "zset",
     routed_by: "the partition in the session id",
-    lives: "as long as its longest session",
+    lives: "until it is empty; what has ended is cleared by SESSION_CLEANUP_INTERVAL",
     holds: "created µs (16 digits) and SHA-256 of the id; score: when the hash ends, ms",
 };
 
@@ -31,18 +31,20 @@ pub static SESSIONS: Family = Family {
     parts: "",
     kind: "zset",
     routed_by: "the partition in the session id",
-    lives: "as long as its longest session",
+    lives: "until it is empty; what has ended is cleared by SESSION_CLEANUP_INTERVAL",
     holds: "created µs (16 digits) and SHA-256 of the id; score: 0",
 };
 
-/// All sessions of a partition, in the order of their end.
+/// All sessions of a partition, in the order of their end, and until when its users may have sessions elsewhere:
+/// what has to be cleared, and when.
 pub static EXPIRIES: Family = Family {
     name: "session-expiries",
     parts: "",
     kind: "zset",
     routed_by: "the partition in the session id",
-    lives: "as long as its longest session",
-    holds: "created µs (16 digits) and SHA-256 of the id; score: when the hash ends, ms",
+    lives: "until it is empty; what has ended is cleared by SESSION_CLEANUP_INTERVAL",
+    holds: "created µs (16 digits), SHA-256 of the id and the user; score: when the hash ends, ms. p, a partition and the \
+            user; score: as in session-partitions",
 };
 
 /// A family of refresh tokens, of which one is good.
@@ -62,7 +64,7 @@ pub static PARTITIONS: Family = Family {
     parts: "user",
     kind: "zset",
     routed_by: "user",
-    lives: "a day longer than the longest session there",
+    lives: "until it is empty; a partition stands in it a day longer than the longest session there",
     holds: "the partition, two digits; score: until when, ms",
 };
 

@@ -150,14 +150,24 @@ impl Sessions {
     /// What the indexes of a user's sessions hold that ends after `moment`, in milliseconds.
     pub(super) async fn members_of(&self, user: &Name, moment: u64) -> Result<Vec<(Partition, String)>, Error> {
         let partitions = self.partitions_of(user).await?;
+        self.members_in(user, &partitions, moment).await
+    }
+
+    /// The same of these partitions alone.
+    pub(super) async fn members_in(
+        &self,
+        user: &Name,
+        partitions: &BTreeSet<Partition>,
+        moment: u64,
+    ) -> Result<Vec<(Partition, String)>, Error> {
         let command = |partition: &Partition| {
             Command::zrange_scored_above(&keys::user_sessions(&self.db, *partition, user.as_str()), moment)
         };
         let replies = self.db.pipeline(partitions.iter().map(command).collect()).await?;
         let mut members = Vec::new();
-        for (partition, reply) in partitions.into_iter().zip(replies) {
+        for (partition, reply) in partitions.iter().zip(replies) {
             for member in reply.array()? {
-                members.push((partition, member.text()?));
+                members.push((*partition, member.text()?));
             }
         }
         Ok(members)

@@ -1,16 +1,15 @@
 //! JSON merge patch (RFC 7396) on text: what a patch does not touch keeps its exact text, so that no number
 //! is rounded and no escape rewritten on the way.
 
+use super::object::DEEPEST;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 
-/// How deep a patch may nest. Each level is a call and a scan of what lies below it.
-const DEEPEST: usize = 64;
-
-/// Applies `patch` to `target`, both JSON texts. Nothing if either is not JSON, or the patch nests too deep.
+/// Applies `patch` to `target`, both JSON texts. Nothing if either is not JSON, or the patch nests too deep: each of
+/// its levels is a call and a scan of what lies below it.
 pub fn merged(target: &str, patch: &str) -> Option<String> {
     let mut out = String::with_capacity(target.len() + patch.len());
     merge(Some(target), patch, DEEPEST, &mut out)?;

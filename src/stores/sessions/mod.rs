@@ -35,6 +35,6 @@ pub use settings::SessionSettings;
 pub use store::Sessions;
 pub use types::{
     CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,
-    RefreshToken, RevokeOutcome, Session, Touch,
+    RefreshToken, RenewOutcome, RevokeOutcome, Session, Touch,
 };
 pub use upkeep::Upkeep;

@@ -27,6 +27,30 @@ impl JsonObject {
     }
 }
 
+/// How deep objects and arrays may nest in a request, the outermost included. Whoever reads them, here or at a
+/// client, often does so with a call per level.
+pub const DEEPEST: usize = 64;
+
+const TOO_DEEP: &str = "nests too deep";
+
+/// Whether a JSON text nests deeper than [`DEEPEST`]; one look at each byte.
+fn nests_too_deep(json: &str) -> bool {
+    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            _ if in_string => {}
+            b'{' | b'[' if depth == DEEPEST => return true,
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    false
+}
+
 /// Shows the size alone.
 impl fmt::Debug for JsonObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -43,10 +67,15 @@ impl Serialize for JsonObject {
     }
 }
 
+/// From a request: one that nests too deep is refused. What is stored is read with [`JsonObject::parse`].
 impl<'de> Deserialize<'de> for JsonObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        if raw.get().starts_with('{') { Ok(JsonObject(Some(raw))) } else { Err(D::Error::custom("must be an object")) }
+        match raw.get() {
+            text if !text.starts_with('{') => Err(D::Error::custom("must be an object")),
+            text if nests_too_deep(text) => Err(D::Error::custom(TOO_DEEP)),
+            _ => Ok(JsonObject(Some(raw))),
+        }
     }
 }
 
@@ -83,6 +112,7 @@ impl<'de> Deserialize<'de> for ObjectPatch {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
         match raw.get() {
             "null" => Ok(ObjectPatch::Clear),
+            text if nests_too_deep(text) => Err(D::Error::custom(TOO_DEEP)),
             text if text.starts_with('{') => Ok(ObjectPatch::Merge(JsonObject(Some(raw)))),
             _ => Err(D::Error::custom("must be an object or null")),
         }
@@ -121,6 +151,27 @@ mod tests {
             assert!(JsonObject::parse(bad.as_bytes()).is_none(), "{bad}");
         }
         assert!(JsonObject::parse(b"{\"a\":\"\xff\"}").is_none());
+    }
+
+    #[test]
+    fn what_nests_too_deep_is_refused_in_a_request_and_read_where_it_is_stored() {
+        let objects = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
+        let arrays = |depth: usize| format!(r#"{{"a":{}1{}}}"#, "[".repeat(depth - 1), "]".repeat(depth - 1));
+        let brackets = "[{".repeat(100);
+        let in_text = format!(r#"{{"a":"\\\"{brackets}","{brackets}":[],"b":[]}}"#);
+        for fits in [objects(DEEPEST), arrays(DEEPEST), in_text, format!("{{\"a\":[{}1]}}", "[],{},".repeat(100))] {
+            assert!(serde_json::from_str::<JsonObject>(&fits).is_ok(), "{fits}");
+            assert!(serde_json::from_str::<ObjectPatch>(&fits).is_ok(), "{fits}");
+        }
+        for deep in [objects(DEEPEST + 1), arrays(DEEPEST + 1), objects(100_000), arrays(100_000)] {
+            for error in [
+                serde_json::from_str::<JsonObject>(&deep).unwrap_err(),
+                serde_json::from_str::<ObjectPatch>(&deep).unwrap_err(),
+            ] {
+                assert!(error.to_string().starts_with(TOO_DEEP), "{error}");
+            }
+            assert!(JsonObject::parse(deep.as_bytes()).is_some());
+        }
     }
 
     #[test]

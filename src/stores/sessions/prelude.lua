@@ -48,7 +48,7 @@ local function ends(t)
   return math.max(t.expires, t.kept)
 end
 
--- The member of every index: sorts by creation.
+-- The member of every index: sorts by creation. In X the user follows, so that who clears it knows where else to.
 local function member(t, ref)
   return string.format('%016.0f', t.created) .. ref
 end
@@ -81,40 +81,26 @@ local function prolong(t, now, policy, ttl, how)
   t.last = now
 end
 
--- Lets an index live at least until `moment`.
-local function outlive(key, moment)
-  if redis.call('PEXPIREAT', key, text(moment), 'GT') == 0 and redis.call('PTTL', key) == -1 then
-    redis.call('PEXPIREAT', key, text(moment))
-  end
+-- The fields of a session, or none where something else has its key.
+local function read(S, ...)
+  local fields = redis.pcall('HMGET', S, ...)
+  return fields.err and {} or fields
 end
 
--- Clears what has ended, at most 16 of the partition's sessions.
-local function trim(now, U, N, X)
-  redis.call('ZREMRANGEBYSCORE', U, '-inf', text(now))
-  local ended = redis.call('ZRANGE', X, '-inf', text(now), 'BYSCORE', 'LIMIT', '0', '16')
-  if #ended > 0 then
-    redis.call('ZREM', N, unpack(ended))
-    redis.call('ZREM', X, unpack(ended))
-  end
-end
-
--- Writes the moments of the session and lets its hash and its indexes live as long as they say.
-local function keep(S, U, N, X, ref, t)
+-- Writes the moments of the session, lets its hash live as long as they say, and puts it into the indexes, which live
+-- until they are empty: Redis must not evict what tells it of sessions that it still has.
+local function keep(S, U, N, X, ref, user, t)
   local moment = ends(t)
   local m = member(t, ref)
   redis.call('HSET', S, 'times', format_times(t))
   redis.call('PEXPIREAT', S, text(moment))
   redis.call('ZADD', U, text(moment), m)
   redis.call('ZADD', N, '0', m)
-  redis.call('ZADD', X, text(moment), m)
-  outlive(U, moment)
-  outlive(N, moment)
-  outlive(X, moment)
+  redis.call('ZADD', X, text(moment), m .. user)
 end
 
-local function unindex(U, N, X, m)
+local function unindex(U, N, X, m, user)
   redis.call('ZREM', U, m)
   redis.call('ZREM', N, m)
-  redis.call('ZREM', X, m)
+  redis.call('ZREM', X, m .. user)
 end
-

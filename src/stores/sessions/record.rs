@@ -34,7 +34,7 @@ impl<T> Found<T> {
         reply: Reply,
         parse: impl FnOnce([Option<bytes::Bytes>; N]) -> Option<T>,
     ) -> Result<Found<T>, db::Error> {
-        if matches!(&reply, Reply::Refused(refusal) if refusal.code() == "WRONGTYPE") {
+        if is_wrong_type(&reply) {
             return Ok(Found::Unreadable);
         }
         let mut fields = [const { None }; N];
@@ -46,6 +46,11 @@ impl<T> Found<T> {
         }
         Ok(parse(fields).map_or(Found::Unreadable, Found::Session))
     }
+}
+
+/// Whether something else than a hash has the key.
+pub fn is_wrong_type(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(refusal) if refusal.code() == "WRONGTYPE")
 }
 
 /// The moments of a session, as scripts write them: six decimal numbers.

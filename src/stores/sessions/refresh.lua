@@ -28,7 +28,7 @@ end
 if f[1] ~= presented then
   redis.call('DEL', S)
   redis.call('DEL', F)
-  unindex(U, N, X, member(t, ref))
+  unindex(U, N, X, member(t, ref), user)
   return { 'reused' }
 end
 
@@ -36,12 +36,11 @@ if redis.call('EXISTS', KEYS[7]) == 1 then
   return { 'moved' }
 end
 redis.call('RENAME', S, S2)
-unindex(U, N, X, member(t, ref))
+unindex(U, N, X, member(t, ref), user)
 t.kept = capped(t, now + tonumber(ARGV[9]))
 prolong(t, now, ARGV[10], tonumber(ARGV[11]), 'renew')
 redis.call('HSET', F, 'current', ARGV[6], 'previous', presented, 'salt', ARGV[7], 'rotated', text(now),
   'session', ARGV[4], 'expires', text(t.kept))
 redis.call('PEXPIREAT', F, text(t.kept))
-trim(now, U, N, X)
-keep(S2, U, N, X, ARGV[4], t)
+keep(S2, U, N, X, ARGV[4], user, t)
 return { 'ok', fields[1], fields[2], fields[3], fields[4], format_times(t) }

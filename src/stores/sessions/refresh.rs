@@ -7,7 +7,7 @@ use super::keys::{self, SessionKeys};
 use super::record::{Named, Record};
 use super::refresh_token::Token;
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl, pause};
+use super::store::{ATTEMPTS, Noted, Sessions, answer, millis, own_ttl, pause};
 use super::types::{Error, RefreshOutcome, RefreshToken, Touch};
 use crate::base::clock::Timestamp;
 use crate::base::id;
@@ -99,7 +99,7 @@ impl Sessions {
             Some(head) => own_ttl(&head.times).map_or(own, |ttl| ttl.max(own)),
             None => own,
         };
-        self.remember(user, at.partition, Some(own)).await
+        self.remember(user, at.partition, Some(own), Noted::Known).await
     }
 }
 

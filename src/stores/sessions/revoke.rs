@@ -1,19 +1,23 @@
 //! Ending sessions: one, several, or all of a user, with their refresh tokens. What was ended stays so: every
 //! script that prolongs a session requires it to be there.
 
-use super::id::{SessionId, SessionRef};
+use super::id::SessionRef;
 use super::keys;
-use super::record::{HEAD, Head};
+use super::record::{HEAD, Head, is_wrong_type};
 use super::scripts;
 use super::store::{ATTEMPTS, Sessions, answer, pause};
 use super::types::{Error, RevokeOutcome};
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use crate::db::{self, Command, Expiry, Key, Partition, Reply};
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// How many sessions one script ends at most.
 const PER_SCRIPT: usize = 200;
+
+/// How many sessions one round trip is about at most: a few hundred kilobytes.
+const PER_TRIP: usize = 4000;
 
 /// How many rounds ending all sessions of a user may take: each ends all there are, so another one is only
 /// needed for those that were created or changed meanwhile.
@@ -21,6 +25,18 @@ const ROUNDS: usize = 64;
 
 /// How long the sessions of a user may be kept from moving, should nobody lift that.
 const FENCED: Duration = Duration::from_secs(5);
+
+/// A session to be ended: its member of the indexes, and its refresh family.
+pub(super) type Victim = (String, Option<String>);
+
+/// Why sessions are ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Somebody wants that.
+    Asked,
+    /// Another one is to be created. A full backend refuses that, so that none is ended for nothing.
+    Room,
+}
 
 /// What the revoke script answers.
 enum Revoked {
@@ -60,7 +76,7 @@ impl Sessions {
         }
         let end = |(at, head): &(&SessionRef, Head)| {
             let victim = (head.times.member(&at.fingerprint), head.family.clone());
-            self.revoke_command(&head.user, at.partition, std::slice::from_ref(&victim), None, None)
+            self.revoke_command(&head.user, at.partition, std::slice::from_ref(&victim), None, None, Why::Asked)
         };
         let replies = self.db.pipeline(found.iter().map(end).collect()).await?;
         let mut ended = 0;
@@ -74,84 +90,85 @@ impl Sessions {
     }
 
     /// Ends all sessions of a user, but for `except`: how many, those included that only waited for their
-    /// refresh token. None that was there when it began is there when it returns.
-    pub async fn revoke_all(&self, user: &Name, except: Option<&SessionId>) -> Result<u64, Error> {
-        let mut ended = 0;
-        for partition in self.partitions_of(user).await? {
-            ended += self.revoke_in(user, partition, except.map(SessionId::reference)).await?;
-        }
-        Ok(ended)
-    }
-
-    async fn revoke_in(&self, user: &Name, at: Partition, except: Option<&SessionRef>) -> Result<u64, Error> {
+    /// refresh token. None that was there when it began is there when it returns. Four round trips, however
+    /// many sessions in however many partitions, unless some change meanwhile or there are thousands.
+    pub async fn revoke_all(&self, user: &Name, except: Option<&SessionRef>) -> Result<u64, Error> {
         let spared = except.map(|except| except.fingerprint.as_str());
-        let (first, done) = self.revoke_round(user, at, spared).await?;
-        if done {
-            return Ok(first);
-        }
-        // Some moved on under another id meanwhile. Whoever does that without end must not outrun this.
-        let fence = keys::fence(&self.db, at, user.as_str());
-        let mut ended = first;
-        for _ in 0..ROUNDS {
-            self.db.run(Command::set(&fence, "1", Expiry::After(FENCED))).await?.done()?;
-            let (count, done) = self.revoke_round(user, at, spared).await?;
+        let mut partitions = self.partitions_of(user).await?;
+        let mut fenced = BTreeSet::new();
+        let mut ended = 0;
+        for _ in 0..=ROUNDS {
+            let mut members = self.members_in(user, &partitions, 0).await?;
+            members.retain(|(_, member)| Some(fingerprint_of(member)) != spared);
+            let (count, left) = self.revoke_members(user, members, spared, Why::Asked).await?;
             ended += count;
-            if done {
-                self.db.run(Command::del(&fence)).await?.count()?;
+            if left.is_empty() {
+                let lift = |at: &Partition| Command::del(&keys::fence(&self.db, *at, user.as_str()));
+                for reply in self.db.pipeline(fenced.iter().map(lift).collect()).await? {
+                    reply.count()?;
+                }
                 return Ok(ended);
             }
+            // Some moved on under another id meanwhile. Whoever does that without end must not outrun this.
+            let raise =
+                |at: &Partition| Command::set(&keys::fence(&self.db, *at, user.as_str()), "1", Expiry::After(FENCED));
+            for reply in self.db.pipeline(left.iter().map(raise).collect()).await? {
+                reply.done()?;
+            }
+            fenced.extend(&left);
+            partitions = left;
         }
         Err(Error::EditConflict)
     }
 
-    /// Ends the sessions of a user that the index of a partition has now: how many, and whether no others are
-    /// left.
-    async fn revoke_round(&self, user: &Name, at: Partition, spared: Option<&str>) -> Result<(u64, bool), Error> {
-        let here = keys::user_sessions(&self.db, at, user.as_str());
-        let replies = self.db.run(Command::zrange_scored_above(&here, 0)).await?.array()?;
-        let mut members = replies.into_iter().map(Reply::text).collect::<Result<Vec<_>, _>>()?;
-        members.retain(|member| Some(fingerprint_of(member)) != spared);
-        let (mut ended, mut left) = (0, 0);
-        for chunk in members.chunks(PER_SCRIPT) {
-            let victims = self.with_families(at, chunk.to_vec()).await?;
-            let (count, others) = self.revoke_members(user, at, &victims, spared).await?;
-            ended += count;
-            left = others;
-        }
-        Ok((ended, left == 0))
-    }
-
-    /// The refresh families of sessions that an index names.
-    pub(super) async fn with_families(
-        &self,
-        at: Partition,
-        members: Vec<String>,
-    ) -> Result<Vec<(String, Option<String>)>, Error> {
-        let family = |member: &String| Command::hmget(&self.session_key(at, member), &["family"]);
-        let replies = self.db.pipeline(members.iter().map(family).collect()).await?;
-        members
-            .into_iter()
-            .zip(replies)
-            .map(|(member, reply)| {
-                let [family] = reply.array_of()?;
-                let family = family.optional_bytes()?.and_then(|bytes| String::from_utf8(bytes.into()).ok());
-                Ok((member, family))
-            })
-            .collect()
-    }
-
-    /// Ends several sessions of a user in one partition: how many, and whether others are left there.
+    /// Ends these sessions of a user: how many, and the partitions of those in which others are left. A pair of
+    /// round trips for each few thousand.
     pub(super) async fn revoke_members(
         &self,
         user: &Name,
-        at: Partition,
-        victims: &[(String, Option<String>)],
+        mut members: Vec<(Partition, String)>,
         spared: Option<&str>,
-    ) -> Result<(u64, u64), Error> {
-        match revoked(self.db.run(self.revoke_command(user, at, victims, None, spared)).await?)? {
-            Revoked::Ended { count, left } => Ok((count, left)),
-            Revoked::Moved => Ok((0, 1)),
+        why: Why,
+    ) -> Result<(u64, BTreeSet<Partition>), Error> {
+        members.sort_unstable();
+        let mut ended = 0;
+        let mut left: BTreeMap<Partition, u64> = BTreeMap::new();
+        for trip in members.chunks(PER_TRIP) {
+            let families = self.families(trip).await?;
+            let (mut places, mut commands) = (Vec::new(), Vec::new());
+            let mut families = families.into_iter();
+            for chunk in trip.chunk_by(|(one, _), (next, _)| one == next).flat_map(|same| same.chunks(PER_SCRIPT)) {
+                let Some((at, _)) = chunk.first() else { continue };
+                let victims: Vec<Victim> =
+                    chunk.iter().map(|(_, member)| member.clone()).zip(families.by_ref()).collect();
+                places.push(*at);
+                commands.push(self.revoke_command(user, *at, &victims, None, spared, why));
+            }
+            for (at, reply) in places.into_iter().zip(self.db.pipeline(commands).await?) {
+                let (count, others) = match revoked(reply)? {
+                    Revoked::Ended { count, left } => (count, left),
+                    Revoked::Moved => (0, 1),
+                };
+                ended += count;
+                // Where one script found no others, there were none at that moment.
+                left.entry(at).and_modify(|least| *least = others.min(*least)).or_insert(others);
+            }
         }
+        Ok((ended, left.into_iter().filter(|(_, others)| *others > 0).map(|(at, _)| at).collect()))
+    }
+
+    /// The refresh families of sessions that an index names, in the same order.
+    pub(super) async fn families(&self, members: &[(Partition, String)]) -> Result<Vec<Option<String>>, Error> {
+        let family = |(at, member): &(Partition, String)| Command::hmget(&self.session_key(*at, member), &["family"]);
+        let replies = self.db.pipeline(members.iter().map(family).collect()).await?;
+        let family = |reply: Reply| {
+            if is_wrong_type(&reply) {
+                return Ok(None);
+            }
+            let [family] = reply.array_of()?;
+            Ok(family.optional_bytes()?.and_then(|bytes| String::from_utf8(bytes.into()).ok()))
+        };
+        replies.into_iter().map(family).collect()
     }
 
     /// Ends one session that is as it was read; whether it was.
@@ -164,7 +181,7 @@ impl Sessions {
         version: Option<u64>,
     ) -> Result<Revoked, Error> {
         let victim = (member, family);
-        let command = self.revoke_command(user, at.partition, std::slice::from_ref(&victim), version, None);
+        let command = self.revoke_command(user, at.partition, std::slice::from_ref(&victim), version, None, Why::Asked);
         Ok(revoked(self.db.run(command).await?)?)
     }
 
@@ -185,9 +202,10 @@ impl Sessions {
         &self,
         user: &Name,
         at: Partition,
-        victims: &[(String, Option<String>)],
+        victims: &[Victim],
         version: Option<u64>,
         spared: Option<&str>,
+        why: Why,
     ) -> Command {
         let here = keys::user_sessions(&self.db, at, user.as_str());
         let (all, expiries) = (keys::all(&self.db, at), keys::expiries(&self.db, at));
@@ -197,12 +215,16 @@ impl Sessions {
         let command = Command::script(&scripts::REVOKE, &keys)
             .arg(user.as_str().to_owned())
             .arg(version.map(|version| version.to_string()).unwrap_or_default())
-            .arg(spared.unwrap_or_default().to_owned());
+            .arg(spared.unwrap_or_default().to_owned())
+            .arg(match why {
+                Why::Asked => "",
+                Why::Room => "room",
+            });
         victims.iter().fold(command, |command, (member, _)| command.arg(member.clone()))
     }
 
     /// The key of the session and of its refresh family, or the session's twice.
-    pub(super) fn victim_keys(&self, at: Partition, (member, family): &(String, Option<String>)) -> [Key; 2] {
+    pub(super) fn victim_keys(&self, at: Partition, (member, family): &Victim) -> [Key; 2] {
         let session = self.session_key(at, member);
         let family = family.as_deref().map_or_else(|| session.clone(), |family| keys::refresh(&self.db, at, family));
         [session, family]

@@ -21,11 +21,10 @@ if fields[1] ~= ARGV[3] or (fields[6] or '') ~= ARGV[4] or redis.call('EXISTS', 
 end
 
 redis.call('RENAME', S, S2)
-unindex(U, N, X, member(t, ARGV[1]))
+unindex(U, N, X, member(t, ARGV[1]), ARGV[3])
 if ARGV[4] ~= '' and redis.call('EXISTS', F) == 1 then
   redis.call('HSET', F, 'session', ARGV[2])
 end
 prolong(t, now, ARGV[5], tonumber(ARGV[6]), 'slide')
-trim(now, U, N, X)
-keep(S2, U, N, X, ARGV[2], t)
+keep(S2, U, N, X, ARGV[2], ARGV[3], t)
 return { 'ok', fields[1], fields[2], fields[3], fields[4], format_times(t) }

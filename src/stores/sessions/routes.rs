@@ -4,7 +4,7 @@ use super::settings::SessionSettings;
 use super::store::Sessions;
 use super::types::{
     CreateOutcome, Cursor, Error, NewSession, Page as Listed, PatchOutcome, PatchSession, PutOutcome, PutSession,
-    RefreshOutcome, RevokeOutcome, Session, Touch,
+    RefreshOutcome, RenewOutcome, RevokeOutcome, Session, Touch,
 };
 use super::upkeep::Upkeep;
 use super::{JsonObject, ObjectPatch, SessionId, SessionRef};
@@ -33,7 +33,8 @@ const BATCH: usize = 1000;
 
 const TOUCH: Parameter =
     Parameter { name: "touch", kind: "boolean", meaning: "`false`: reading does not count as use" };
-const EXCEPT: Parameter = Parameter { name: "except", kind: "string", meaning: "The id of a session that stays" };
+const EXCEPT: Parameter =
+    Parameter { name: "except", kind: "string", meaning: "The id or `ref` of a session that stays" };
 
 /// Opens the session store of a tenant.
 pub struct OpenSessions {
@@ -67,7 +68,7 @@ pub fn endpoints() -> Endpoints {
         .says("Creates a session; the server makes its id unless one is given")
         .takes::<CreateBody>()
         .answers::<CreatedSession>(201, "Created, with `Location` and `ETag`")
-        .refuses(&[Code::SessionExists, Code::SessionLimitReached, Code::StorageFull])
+        .refuses(&[Code::SessionExists, Code::SessionLimitReached, Code::EditConflict, Code::StorageFull])
         .creates()
         .get("", READ, list)
         .says("The tenant's sessions, newest first, without ids and data")
@@ -98,7 +99,13 @@ pub fn endpoints() -> Endpoints {
         .takes::<PutBody>()
         .answers::<SessionSchema>(200, "Replaced")
         .answers::<SessionSchema>(201, "Created")
-        .refuses(&[Code::VersionMismatch, Code::SessionLimitReached, Code::InvalidHeader, Code::StorageFull])
+        .refuses(&[
+            Code::VersionMismatch,
+            Code::SessionLimitReached,
+            Code::EditConflict,
+            Code::InvalidHeader,
+            Code::StorageFull,
+        ])
         .patch("/{id}", WRITE, patch)
         .says("Merges changes in (RFC 7396); two writers never lose each other's members")
         .takes::<PatchBody>()
@@ -118,11 +125,11 @@ pub fn endpoints() -> Endpoints {
         .says("Gives a session a new expiry; `ttl` becomes its own lifetime")
         .takes::<ExtendBody>()
         .answers::<SessionSchema>(200, "The session")
-        .refuses(&[Code::SessionNotFound])
+        .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::EditConflict, Code::InvalidHeader])
         .post("/{id}/rotate", WRITE, rotate)
         .says("Gives a session a new id; the old one is invalid at once")
         .answers::<SessionSchema>(200, "The session under its new id")
-        .refuses(&[Code::SessionNotFound])
+        .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::EditConflict, Code::InvalidHeader])
         .and(
             Endpoints::under("/v1/users/{user_id}/sessions")
                 .get("", READ, list_of_user)
@@ -142,8 +149,10 @@ pub fn endpoints() -> Endpoints {
 #[serde(deny_unknown_fields)]
 struct CreateBody {
     user_id: Name,
+    /// The client's data, nested at most 64 deep.
     #[serde(default)]
     data: JsonObject,
+    /// The client's notes of the device, nested at most 64 deep.
     #[serde(default)]
     metadata: JsonObject,
     ttl: Option<DurationField>,
@@ -158,8 +167,10 @@ struct CreateBody {
 #[serde(deny_unknown_fields)]
 struct PutBody {
     user_id: Name,
+    /// The client's data, nested at most 64 deep.
     #[serde(default)]
     data: JsonObject,
+    /// The client's notes of the device, nested at most 64 deep.
     #[serde(default)]
     metadata: JsonObject,
     ttl: Option<DurationField>,
@@ -169,8 +180,10 @@ struct PutBody {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PatchBody {
+    /// Changes to the data, nested at most 64 deep; `null` empties it.
     #[serde(default)]
     data: ObjectPatch,
+    /// Changes to the metadata, nested at most 64 deep; `null` empties it.
     #[serde(default)]
     metadata: ObjectPatch,
 }
@@ -325,7 +338,7 @@ async fn patch(
         PatchOutcome::Patched(session) => found(&session),
         PatchOutcome::Absent => Err(absent()),
         PatchOutcome::VersionMismatch => Err(Preconditions::failed()),
-        PatchOutcome::TooLarge => Err(Problem::fault("", "the session would become too large or too deep")),
+        PatchOutcome::TooLarge => Err(Problem::fault("", "the session would become too large")),
     }
 }
 
@@ -340,14 +353,23 @@ async fn revoke(Scoped(sessions): Store, PathArg(id): PathArg<Name>, only: Preco
 async fn extend(
     Scoped(sessions): Store,
     PathArg(id): PathArg<Name>,
+    only: Preconditions,
     OptionalJson(body): OptionalJson<ExtendBody>,
 ) -> Outcome {
     let ttl = lifetime(body.ttl, "/ttl")?;
-    found(&sessions.extend(&SessionId::parse(&id), ttl).await?.ok_or_else(absent)?)
+    renewed(sessions.extend(&SessionId::parse(&id), ttl, &only.0).await?)
 }
 
-async fn rotate(Scoped(sessions): Store, PathArg(id): PathArg<Name>) -> Outcome {
-    found(&sessions.rotate(&SessionId::parse(&id)).await?.ok_or_else(absent)?)
+async fn rotate(Scoped(sessions): Store, PathArg(id): PathArg<Name>, only: Preconditions) -> Outcome {
+    renewed(sessions.rotate(&SessionId::parse(&id), &only.0).await?)
+}
+
+fn renewed(outcome: RenewOutcome) -> Outcome {
+    match outcome {
+        RenewOutcome::Renewed(session) => found(&session),
+        RenewOutcome::Absent => Err(absent()),
+        RenewOutcome::VersionMismatch => Err(Preconditions::failed()),
+    }
 }
 
 async fn batch(Scoped(sessions): Store, Json(body): Json<BatchBody>) -> Outcome {
@@ -394,8 +416,8 @@ async fn list_of_user(Scoped(sessions): Store, PathArg(user): PathArg<Name>, pag
 }
 
 async fn revoke_all(Scoped(sessions): Store, PathArg(user): PathArg<Name>, query: Query) -> Outcome {
-    let except = query.read("except", "must be a session id", |text| Name::parse(text).ok())?;
-    let revoked = sessions.revoke_all(&user, except.as_ref().map(SessionId::parse).as_ref()).await?;
+    let except = query.read("except", "must be a session id or ref", |text| Name::parse(text).ok())?;
+    let revoked = sessions.revoke_all(&user, except.as_ref().map(SessionRef::to_revoke).as_ref()).await?;
     json(&mut HttpResponse::Ok(), &Revoked { revoked })
 }
 

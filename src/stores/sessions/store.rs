@@ -8,9 +8,11 @@ use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
 use super::settings::SessionSettings;
-use super::types::{Error, Session, Touch};
+use super::types::{Error, RenewOutcome, Session, Touch};
 use super::upkeep::Upkeep;
 use crate::base::clock::Timestamp;
+use crate::base::id::random_bytes;
+use crate::base::precondition::Precondition;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::tenancy::SessionTtlPolicy;
 use std::sync::Arc;
@@ -19,11 +21,13 @@ use std::time::Duration;
 /// How often a writer that finds the session changed meanwhile tries again.
 pub(super) const ATTEMPTS: usize = 32;
 
-/// Lets the others finish before one more attempt: not at first, then for longer and longer, all in all for
-/// less than half a second.
+/// Lets the others finish before one more attempt: not at first, then for longer and longer, each for another
+/// while, so that they do not meet again. All in all less than half a second, usually.
 pub(super) async fn pause(attempt: usize) {
     if attempt >= 3 {
-        tokio::time::sleep(Duration::from_millis(attempt as u64)).await;
+        let [chance] = random_bytes().unwrap_or([128]);
+        let longest = Duration::from_millis(2 * attempt.min(16) as u64);
+        tokio::time::sleep(longest.mul_f64(f64::from(chance) / 255.0)).await;
     }
 }
 
@@ -83,29 +87,38 @@ impl Sessions {
     }
 
     /// Gives the session a new expiry: `ttl` from now, and after each later use, or what the policy says.
-    /// Nothing if there is no such session.
-    pub async fn extend(&self, id: &SessionId, ttl: Option<Duration>) -> Result<Option<Session>, Error> {
+    pub async fn extend(
+        &self,
+        id: &SessionId,
+        ttl: Option<Duration>,
+        only: &Precondition,
+    ) -> Result<RenewOutcome, Error> {
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let Some(head) = self.head(id.reference()).await? else { return Ok(None) };
+            let Some(head) = self.head(id.reference()).await? else { return Ok(RenewOutcome::Absent) };
+            if !only.holds(Some(head.version)) {
+                return Ok(RenewOutcome::VersionMismatch);
+            }
             match self.touch(id, head.user.as_str(), own_ttl(&head.times), ttl).await? {
-                Scripted::Done(record) => return Ok(Some(record.just_used(Named::Id(id)))),
-                Scripted::Gone => return Ok(None),
+                Scripted::Done(record) => return Ok(RenewOutcome::Renewed(record.just_used(Named::Id(id)))),
+                Scripted::Gone => return Ok(RenewOutcome::Absent),
                 Scripted::Moved => continue,
             }
         }
         Err(Error::EditConflict)
     }
 
-    /// Gives the session a new id, under which it is returned; the old one is invalid at once. Nothing if
-    /// there is no such session.
-    pub async fn rotate(&self, id: &SessionId) -> Result<Option<Session>, Error> {
+    /// Gives the session a new id, under which it is returned; the old one is invalid at once.
+    pub async fn rotate(&self, id: &SessionId, only: &Precondition) -> Result<RenewOutcome, Error> {
         let at = id.reference();
         let new = SessionId::random(at.partition)?;
         for attempt in 0..ATTEMPTS {
             pause(attempt).await;
-            let Some(head) = self.head(at).await? else { return Ok(None) };
-            self.remember(head.user.as_str(), at.partition, own_ttl(&head.times)).await?;
+            let Some(head) = self.head(at).await? else { return Ok(RenewOutcome::Absent) };
+            if !only.holds(Some(head.version)) {
+                return Ok(RenewOutcome::VersionMismatch);
+            }
+            self.remember(head.user.as_str(), at.partition, own_ttl(&head.times), Noted::Known).await?;
             let keys = SessionKeys::new(&self.db, at, head.user.as_str());
             let renamed = keys::session(&self.db, new.reference());
             let family = self.family_key(at, head.family.as_deref());
@@ -119,8 +132,8 @@ impl Sessions {
             .arg(head.user.as_str().to_owned())
             .arg(head.family.unwrap_or_default());
             match self.scripted(at, self.policy(command)).await? {
-                Scripted::Done(record) => return Ok(Some(record.just_used(Named::Id(&new)))),
-                Scripted::Gone => return Ok(None),
+                Scripted::Done(record) => return Ok(RenewOutcome::Renewed(record.just_used(Named::Id(&new)))),
+                Scripted::Gone => return Ok(RenewOutcome::Absent),
                 Scripted::Moved => continue,
             }
         }
@@ -136,7 +149,7 @@ impl Sessions {
         set: Option<Duration>,
     ) -> Result<Scripted, Error> {
         let at = id.reference();
-        self.remember(user, at.partition, set.or(own)).await?;
+        self.remember(user, at.partition, set.or(own), Noted::Known).await?;
         let keys = SessionKeys::new(&self.db, at, user);
         let command = Command::script(&scripts::TOUCH, &[&keys.session, &keys.user, &keys.all, &keys.expiries])
             .arg(at.fingerprint.clone())
@@ -199,15 +212,29 @@ impl Sessions {
     }
 
     /// Before a session lives longer in a partition that is not its user's home, the home has to know.
-    pub(super) async fn remember(&self, user: &str, at: Partition, ttl: Option<Duration>) -> Result<(), Error> {
+    pub(super) async fn remember(
+        &self,
+        user: &str,
+        at: Partition,
+        ttl: Option<Duration>,
+        noted: Noted,
+    ) -> Result<(), Error> {
         if Partition::of(user) == at {
             return Ok(());
         }
         let longest = ttl.unwrap_or(self.settings.ttl).max(Duration::from_secs(3600));
-        let command = Command::script(&scripts::REMEMBER, &[&keys::partitions(&self.db, user)])
+        let home = Partition::of(user);
+        let (noted_at, expiries) = (keys::partitions(&self.db, user), keys::expiries(&self.db, home));
+        let command = Command::script(&scripts::REMEMBER, &[&noted_at, &expiries])
             .arg(at.digits())
-            .number(millis(longest));
+            .number(millis(longest))
+            .arg(match noted {
+                Noted::New => "new",
+                Noted::Known => "known",
+            })
+            .arg(user.to_owned());
         self.db.run(command).await?.int()?;
+        self.upkeep.wrote(&self.db, home);
         Ok(())
     }
 
@@ -228,6 +255,15 @@ impl Sessions {
             None => keys::session(&self.db, at),
         }
     }
+}
+
+/// For what a partition is noted. A full backend refuses to note what is to be written, and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// A session that is to be written.
+    New,
+    /// A session that is there.
+    Known,
 }
 
 /// What a script made of a session.

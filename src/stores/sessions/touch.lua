@@ -17,6 +17,7 @@ if ARGV[6] ~= '' then
   t.own = tonumber(ARGV[6])
 end
 prolong(t, now, ARGV[3], tonumber(ARGV[4]), ARGV[5])
-trim(now, U, N, X)
-keep(S, U, N, X, ARGV[1], t)
+-- The first write is one that does not grow: a full Redis lets the rest follow.
+redis.call('ZREMRANGEBYSCORE', U, '-inf', text(now))
+keep(S, U, N, X, ARGV[1], ARGV[2], t)
 return { 'ok', fields[1], fields[2], fields[3], fields[4], format_times(t) }

@@ -149,6 +149,17 @@ pub enum PatchOutcome {
     TooLarge,
 }
 
+/// What came of giving a session a new expiry or a new id.
+#[derive(Debug)]
+pub enum RenewOutcome {
+    /// It has that.
+    Renewed(Session),
+    /// There is no such session.
+    Absent,
+    /// `If-Match` did not hold.
+    VersionMismatch,
+}
+
 /// What came of revoking a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RevokeOutcome {

@@ -23,13 +23,14 @@ if ARGV[8] ~= '' then
   t.own = tonumber(ARGV[8])
 end
 prolong(t, now, ARGV[9], tonumber(ARGV[10]), ARGV[11])
+-- The first write is one that grows: a full Redis refuses it, and then nothing has been written.
 redis.call('HSET', S, 'user', ARGV[5], 'data', ARGV[6], 'metadata', ARGV[7], 'version', text(tonumber(ARGV[3]) + 1))
 if U2 ~= U then
   redis.call('ZREM', U, member(t, ARGV[1]))
+  redis.call('ZREM', X, member(t, ARGV[1]) .. ARGV[2])
   if ARGV[4] ~= '' and redis.call('EXISTS', F) == 1 then
     redis.call('HSET', F, 'user', ARGV[5])
   end
 end
-trim(now, U2, N, X)
-keep(S, U2, N, X, ARGV[1], t)
+keep(S, U2, N, X, ARGV[1], ARGV[5], t)
 return { 'ok', format_times(t) }

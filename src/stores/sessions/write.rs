@@ -7,7 +7,7 @@ use super::merge_patch;
 use super::object::{JsonObject, ObjectPatch};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
-use super::store::{ATTEMPTS, Sessions, answer, millis, own_ttl, pause, times};
+use super::store::{ATTEMPTS, Noted, Sessions, answer, millis, own_ttl, pause, times};
 use super::types::{CreateOutcome, Error, NewSession, PatchOutcome, PatchSession, PutOutcome, PutSession, Session};
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
@@ -117,7 +117,7 @@ impl Sessions {
     /// Writes over the session if it still is as it was read.
     async fn write(&self, id: &SessionId, write: &Write<'_>) -> Result<Option<Session>, Error> {
         let at = id.reference();
-        self.remember(write.user_to_be.as_str(), at.partition, Some(write.longest)).await?;
+        self.remember(write.user_to_be.as_str(), at.partition, Some(write.longest), Noted::New).await?;
         let keys = SessionKeys::new(&self.db, at, write.user.as_str());
         let user_to_be = keys::user_sessions(&self.db, at.partition, write.user_to_be.as_str());
         let family = self.family_key(at, write.read_family);

@@ -75,6 +75,13 @@ async fn a_write_under_another_version_changes_nothing(app: App) {
         let answers = try_writes(&tenant, &path(&made), tag).await;
         assert_eq!(answers, vec![(412, json!("version_mismatch")); 3], "{tag}");
     }
+    for operation in ["extend", "rotate"] {
+        let at = format!("{}/{operation}", path(&made));
+        for tag in ["\"2\"", "\"0\"", "W/\"1\""] {
+            tenant.with("if-match", tag).post(&at, json!({})).await.refused(412, "version_mismatch");
+        }
+        tenant.with("if-match", "version").post(&at, json!({})).await.refused(400, "invalid_header");
+    }
     let reference = format!("/v1/sessions/{}", text(&made, "ref"));
     tenant.with("if-match", "\"2\"").delete(&reference).await.refused(412, "version_mismatch");
     assert_eq!(still(tenant.get(&peek(&made)).await.expect(StatusCode::OK)), still(made.clone()));
@@ -84,6 +91,11 @@ async fn a_write_under_another_version_changes_nothing(app: App) {
     assert_eq!(patched.header("etag"), "\"2\"");
     let put = tenant.with("if-match", "*").put(&path(&made), json!({"user_id": "u1"})).await;
     assert_eq!(put.expect(StatusCode::OK)["version"], 3);
+    let own = tenant.with("if-match", "\"3\"");
+    own.post(&format!("{}/extend", path(&made)), json!({"ttl": 60})).await.expect(StatusCode::OK);
+    let rotated = own.post(&format!("{}/rotate", path(&made)), json!({})).await.expect(StatusCode::OK);
+    assert_eq!(rotated["version"], 3);
+    let reference = format!("/v1/sessions/{}", text(&rotated, "ref"));
     tenant.with("if-match", "\"3\"").delete(&reference).await.expect(StatusCode::NO_CONTENT);
 }
 

@@ -6,6 +6,7 @@
 mod answers;
 mod batch;
 mod conditions;
+mod full;
 mod idempotency;
 mod limits;
 mod lists;

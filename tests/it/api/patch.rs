@@ -12,7 +12,8 @@ suite! {
     what_a_patch_does_not_touch_keeps_its_exact_text
     concurrent_writers_lose_nothing
     concurrent_conditional_writers_win_one_at_a_time
-    patches_cannot_make_a_session_too_large_or_too_deep
+    patches_cannot_make_a_session_too_large
+    nothing_nests_deeper_than_64_levels
 }
 
 async fn a_patch_merges_deeply_and_null_removes(app: App) {
@@ -105,15 +106,39 @@ async fn concurrent_conditional_writers_win_one_at_a_time(app: App) {
     assert_eq!(tenant.get(&peek(&made)).await.expect(StatusCode::OK)["data"], won[0].json()["data"]);
 }
 
-async fn patches_cannot_make_a_session_too_large_or_too_deep(app: App) {
+async fn patches_cannot_make_a_session_too_large(app: App) {
     let tenant = app.tenant().await;
     let made = create(&tenant, json!({"user_id": "u1"})).await;
     let half = "x".repeat(600_000);
     let large = tenant.patch(&path(&made), json!({"data": {"a": half}})).await.expect(StatusCode::OK);
     tenant.patch(&path(&made), json!({"data": {"b": half}})).await.refused(422, "validation_failed");
-    let deep = format!(r#"{{"data":{}1{}}}"#, r#"{"a":"#.repeat(100), "}".repeat(100));
-    tenant.send(Method::PATCH, &path(&made), Some(deep.into_bytes())).await.refused(422, "validation_failed");
     assert_eq!(still(tenant.get(&peek(&made)).await.expect(StatusCode::OK)), still(large));
     let smaller = tenant.patch(&path(&made), json!({"data": {"a": null, "b": 1}})).await.expect(StatusCode::OK);
     assert_eq!(smaller["data"], json!({"b": 1}));
+}
+
+async fn nothing_nests_deeper_than_64_levels(app: App) {
+    let tenant = app.tenant().await;
+    let made = create(&tenant, json!({"user_id": "u1"})).await;
+    let own = path(&made);
+    let requests = [(Method::POST, "/v1/sessions"), (Method::PUT, "/v1/sessions/put"), (Method::PATCH, own.as_str())];
+    for (method, path) in requests {
+        for member in ["data", "metadata"] {
+            let body = |open: &str, close: &str, depth: usize| {
+                let user = if method == Method::PATCH { "" } else { r#""user_id":"u1","# };
+                let (open, close) = (open.repeat(depth), close.repeat(depth));
+                Some(format!(r#"{{{user}"{member}":{{"a":{open}1{close}}}}}"#).into_bytes())
+            };
+            for (open, close) in [(r#"{"a":"#, "}"), ("[", "]")] {
+                let fits = tenant.send(method.clone(), path, body(open, close, 63)).await;
+                assert!(fits.status.is_success(), "{fits:?}");
+                for depth in [64, 50_000] {
+                    let deep = tenant.send(method.clone(), path, body(open, close, depth)).await;
+                    let problem = deep.refused(422, "validation_failed");
+                    assert_eq!(problem["errors"][0]["pointer"], format!("/{member}"), "{problem}");
+                    assert_eq!(problem["errors"][0]["detail"], "nests too deep", "{problem}");
+                }
+            }
+        }
+    }
 }

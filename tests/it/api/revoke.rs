@@ -67,7 +67,7 @@ async fn all_sessions_of_a_user_end_together(app: App) {
 
 async fn one_session_can_be_spared(app: App) {
     let tenant = app.tenant().await;
-    for id in [None, Some("mine/*")] {
+    for (id, known_by) in [(None, "id"), (Some("mine/*"), "id"), (None, "ref"), (Some("mine/*"), "ref")] {
         let mut body = json!({"user_id": "u1", "refresh": true});
         if let Some(id) = id {
             body["id"] = json!(id);
@@ -75,7 +75,7 @@ async fn one_session_can_be_spared(app: App) {
         let spared = create(&tenant, body).await;
         create(&tenant, json!({"user_id": "u1"})).await;
         create(&tenant, json!({"user_id": "u1", "id": "chosen"})).await;
-        let others = format!("/v1/users/u1/sessions?except={}", segment(text(&spared, "id")));
+        let others = format!("/v1/users/u1/sessions?except={}", segment(text(&spared, known_by)));
         assert_eq!(tenant.delete(&others).await.expect(StatusCode::OK), json!({"revoked": 2}));
         assert_eq!(tenant.delete(&others).await.expect(StatusCode::OK), json!({"revoked": 0}));
         let list = tenant.get("/v1/users/u1/sessions").await.expect(StatusCode::OK);

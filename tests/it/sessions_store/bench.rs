@@ -15,7 +15,7 @@ use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl
 use agentapi::db::transport::{Execution, RedisTransport};
 use agentapi::db::{BackendClock, Batch, Database, Effect, Reply, TenantDb};
 use agentapi::stores::sessions::{
-    CreateOutcome, JsonObject, NewSession, Session, SessionId, SessionSettings, Sessions, Upkeep,
+    CreateOutcome, Error, JsonObject, NewSession, RenewOutcome, Session, SessionId, SessionSettings, Sessions, Upkeep,
 };
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -100,7 +100,11 @@ impl Bench {
     }
 
     pub fn native() -> Bench {
-        let server = RedisServer::shared();
+        Bench::on(RedisServer::shared())
+    }
+
+    /// This Redis.
+    pub fn on(server: Arc<RedisServer>) -> Bench {
         let bench = Bench::over(Arc::new(native(&server.url())), None);
         Bench { _server: Some(server), ..bench }
     }
@@ -244,4 +248,20 @@ pub async fn created_with_token(sessions: &Sessions, new: NewSession) -> (Sessio
 pub async fn refreshable(sessions: &Sessions, user: &str) -> (Session, String) {
     let (session, token) = created_with_token(sessions, NewSession { refresh: true, ..new(user) }).await;
     (session, token.unwrap())
+}
+
+fn renewed(outcome: RenewOutcome) -> Option<Session> {
+    match outcome {
+        RenewOutcome::Renewed(session) => Some(session),
+        RenewOutcome::Absent => None,
+        RenewOutcome::VersionMismatch => panic!("nothing was demanded"),
+    }
+}
+
+pub async fn extend(sessions: &Sessions, id: &SessionId, ttl: Option<Duration>) -> Result<Option<Session>, Error> {
+    sessions.extend(id, ttl, &unconditional()).await.map(renewed)
+}
+
+pub async fn rotate(sessions: &Sessions, id: &SessionId) -> Result<Option<Session>, Error> {
+    sessions.rotate(id, &unconditional()).await.map(renewed)
 }

@@ -1,7 +1,8 @@
 //! Revoking: one, several, all of a user; and that nothing which races brings one back.
 
-use super::bench::{Bench, at_version, created, id, id_of, name, new, refreshable, unconditional};
+use super::bench::{Bench, at_version, created, extend, id, id_of, name, new, refreshable, rotate, unconditional};
 use agentapi::stores::sessions::{Error, NewSession, RefreshOutcome, RevokeOutcome, SessionId, SessionRef, Touch};
+use std::collections::HashSet;
 use std::time::Duration;
 
 on_every_backend!(
@@ -10,6 +11,8 @@ on_every_backend!(
     several_are_revoked_in_two_round_trips,
     all_sessions_of_a_user_end_but_for_one,
     all_of_many_sessions_end,
+    all_of_many_partitions_end_in_a_few_round_trips,
+    what_has_the_key_of_a_session_goes_with_the_sessions,
     nothing_that_races_survives_revoking_all,
 );
 
@@ -33,8 +36,8 @@ async fn a_reference_revokes_and_neither_reads_nor_writes(bench: &Bench) {
     let shown = name(&session.reference.to_string());
     let as_id = SessionId::parse(&shown);
     assert!(sessions.read(&as_id, Touch::Yes).await.unwrap().is_none());
-    assert!(sessions.extend(&as_id, None).await.unwrap().is_none());
-    assert!(sessions.rotate(&as_id).await.unwrap().is_none());
+    assert!(extend(&sessions, &as_id, None).await.unwrap().is_none());
+    assert!(rotate(&sessions, &as_id).await.unwrap().is_none());
     let revoked = sessions.revoke(&SessionRef::to_revoke(&shown), &unconditional()).await.unwrap();
     assert_eq!(revoked, RevokeOutcome::Revoked);
 }
@@ -60,7 +63,7 @@ async fn all_sessions_of_a_user_end_but_for_one(bench: &Bench) {
     created(&sessions, NewSession { id: Some(id("elsewhere 2")), ..new("u") }).await;
     let other = created(&sessions, new("other")).await;
     assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 4);
-    assert_eq!(sessions.revoke_all(&name("u"), Some(&id_of(&spared))).await.unwrap(), 3);
+    assert_eq!(sessions.revoke_all(&name("u"), Some(&spared.reference)).await.unwrap(), 3);
     assert!(sessions.exists(&id_of(&spared)).await.unwrap());
     assert!(!sessions.exists(&id("elsewhere 1")).await.unwrap());
     assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
@@ -75,6 +78,50 @@ async fn all_of_many_sessions_end(bench: &Bench) {
     }
     assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 450);
     assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+}
+
+async fn all_of_many_partitions_end_in_a_few_round_trips(bench: &Bench) {
+    let sessions = bench.sessions();
+    let mut partitions = HashSet::new();
+    let create = async |partitions: &mut HashSet<String>| {
+        for number in 0..60 {
+            let chosen = Some(id(&format!("chosen {number}")));
+            let session = created(&sessions, NewSession { id: chosen, refresh: number % 2 == 0, ..new("u") }).await;
+            partitions.insert(session.reference.to_string()[5..7].to_owned());
+        }
+    };
+    create(&mut partitions).await;
+    assert!(partitions.len() >= 20);
+    let (ended, cost) = bench.cost(sessions.revoke_all(&name("u"), None)).await;
+    assert_eq!(ended.unwrap(), 60);
+    assert!(cost.0 <= 5, "{cost:?}");
+    assert!(sessions.list_user(&name("u"), None, 100).await.unwrap().items.is_empty());
+
+    create(&mut partitions).await;
+    let limited = bench.sessions_with(|settings| settings.max_per_user = 10);
+    let (newest, cost) = bench.cost(created(&limited, new("u"))).await;
+    assert!(cost.0 <= 8, "{cost:?}");
+    assert_eq!(sessions.list_user(&name("u"), None, 100).await.unwrap().items.len(), 10);
+    assert!(sessions.exists(&id_of(&newest)).await.unwrap());
+}
+
+async fn what_has_the_key_of_a_session_goes_with_the_sessions(bench: &Bench) {
+    let sessions = bench.sessions();
+    let damaged = created(&sessions, new("u")).await;
+    created(&sessions, new("u")).await;
+    let shown = damaged.reference.to_string();
+    let key = bench.key(&shown[5..7], &format!("session:{}", &shown[7..]));
+    bench.raw(&["SET", &key, "no hash"]).await.done().unwrap();
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 2);
+    assert_eq!(bench.raw(&["EXISTS", &key]).await.int().unwrap(), 0);
+    assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
+
+    let taken = NewSession { id: Some(id("chosen")), ..new("u") };
+    let shown = created(&sessions, taken.clone()).await.reference.to_string();
+    let key = bench.key(&shown[5..7], &format!("session:{}", &shown[7..]));
+    bench.raw(&["SET", &key, "no hash"]).await.done().unwrap();
+    created(&sessions, taken).await;
+    assert!(sessions.exists(&id("chosen")).await.unwrap());
 }
 
 async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
@@ -93,7 +140,7 @@ async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
                     1 => {
                         let mut at = rotated;
                         loop {
-                            match sessions.rotate(&at).await {
+                            match rotate(&sessions, &at).await {
                                 Ok(Some(next)) => at = id_of(&next),
                                 Ok(None) => break,
                                 // Not now: it may be told so while the others are being ended.
@@ -101,7 +148,7 @@ async fn nothing_that_races_survives_revoking_all(bench: &Bench) {
                             }
                         }
                     }
-                    2 => while sessions.extend(&touched, None).await.unwrap().is_some() {},
+                    2 => while extend(&sessions, &touched, None).await.unwrap().is_some() {},
                     _ => drop(sessions.revoke_all(&user, None).await.unwrap()),
                 }
             })

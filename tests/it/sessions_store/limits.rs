@@ -12,6 +12,7 @@ on_every_backend!(
     a_full_user_is_refused,
     concurrent_creations_keep_the_limit,
     sessions_in_other_partitions_count,
+    a_crowd_of_creations_all_succeed,
 );
 
 fn limited(bench: &Bench, limit: u32, policy: SessionLimitPolicy) -> Sessions {
@@ -81,6 +82,20 @@ async fn concurrent_creations_keep_the_limit(bench: &Bench) {
         }
         assert_eq!(there, if policy == SessionLimitPolicy::Reject { 3 } else { 8 });
         assert_eq!(count(&sessions, &user).await, 3);
+    }
+}
+
+async fn a_crowd_of_creations_all_succeed(bench: &Bench) {
+    for limit in [5, 1] {
+        let sessions = limited(bench, limit, SessionLimitPolicy::EvictOldest);
+        let creators = (0..64).map(|_| {
+            let sessions = sessions.clone();
+            tokio::spawn(async move { created(&sessions, new("u")).await })
+        });
+        for creator in creators.collect::<Vec<_>>() {
+            creator.await.unwrap();
+        }
+        assert_eq!(count(&sessions, "u").await, limit as usize);
     }
 }
 

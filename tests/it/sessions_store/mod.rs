@@ -28,6 +28,7 @@ macro_rules! on_every_backend {
 
 mod bench;
 mod ending;
+mod eviction;
 mod limits;
 mod lists;
 mod reading;

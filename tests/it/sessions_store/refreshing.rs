@@ -1,6 +1,6 @@
 //! Refresh tokens: one good one, a grace for the one before it, and the end for all that is older.
 
-use super::bench::{Bench, created_with_token, data_of, id, id_of, name, new, object, refreshable};
+use super::bench::{Bench, created_with_token, data_of, extend, id, id_of, name, new, object, refreshable, rotate};
 use agentapi::stores::sessions::{NewSession, RefreshOutcome, Session, Sessions, Touch};
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ async fn a_repeat_within_the_grace_gets_the_same_answer(bench: &Bench) {
     let again = refreshed(&sessions, &token).await;
     assert_eq!((&first.0.id, &first.1), (&again.0.id, &again.1));
     // Where the session has moved on under yet another id, the repeat has nothing left to give.
-    sessions.rotate(&id_of(&first.0)).await.unwrap().unwrap();
+    rotate(&sessions, &id_of(&first.0)).await.unwrap().unwrap();
     assert!(matches!(sessions.refresh(&token).await.unwrap(), RefreshOutcome::Invalid));
     refreshed(&sessions, &first.1).await;
 }
@@ -96,7 +96,7 @@ async fn of_eight_presenters_all_get_one_answer(bench: &Bench) {
 async fn a_rotated_session_is_still_refreshed(bench: &Bench) {
     let sessions = bench.sessions();
     let (session, token) = refreshable(&sessions, "u").await;
-    let rotated = sessions.rotate(&id_of(&session)).await.unwrap().unwrap();
+    let rotated = rotate(&sessions, &id_of(&session)).await.unwrap().unwrap();
     let (after, _) = refreshed(&sessions, &token).await;
     assert!(!sessions.exists(&id_of(&rotated)).await.unwrap());
     assert!(sessions.exists(&id_of(&after)).await.unwrap());
@@ -118,8 +118,8 @@ async fn what_is_repeated_because_an_answer_was_lost_happens_once(bench: &Bench)
     let sessions = bench.sessions_with(|settings| settings.refresh_grace = Duration::ZERO);
     let (session, token) = refreshable(&sessions, "u").await;
     bench.say_twice();
-    let rotated = sessions.rotate(&id_of(&session)).await.unwrap().unwrap();
-    let extended = sessions.extend(&id_of(&rotated), Some(Duration::from_secs(60))).await.unwrap().unwrap();
+    let rotated = rotate(&sessions, &id_of(&session)).await.unwrap().unwrap();
+    let extended = extend(&sessions, &id_of(&rotated), Some(Duration::from_secs(60))).await.unwrap().unwrap();
     assert_eq!((extended.version, extended.ttl), (1, 60));
     let (after, next) = refreshed(&sessions, &token).await;
     let (last, _) = refreshed(&sessions, &next).await;

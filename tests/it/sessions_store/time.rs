@@ -1,11 +1,13 @@
 //! What time does to sessions. Only on the memory backend, whose clock can be moved.
 
 use super::bench::{
-    Bench, created, created_with_token, data_of, id, id_of, name, new, object, refreshable, unconditional,
+    Bench, created, created_with_token, data_of, extend, id, id_of, name, new, object, refreshable, rotate,
+    unconditional,
 };
 use super::refreshing::refreshed;
 use agentapi::stores::sessions::{
-    CreateOutcome, Error, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, Touch,
+    CreateOutcome, Error, JsonObject, NewSession, PutOutcome, PutSession, RefreshOutcome, SessionSettings, Sessions,
+    Touch,
 };
 use agentapi::tenancy::{SessionLimitPolicy, SessionTtlPolicy};
 use std::time::Duration;
@@ -43,7 +45,7 @@ async fn a_session_ends_when_it_is_not_used() {
     // Redis ends a key after its moment, not at it.
     bench.advance(2);
     assert!(!sessions.exists(&at).await.unwrap());
-    assert!(sessions.extend(&at, None).await.unwrap().is_none());
+    assert!(extend(&sessions, &at, None).await.unwrap().is_none());
     assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
     assert!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.is_empty());
 }
@@ -58,7 +60,7 @@ async fn an_absolute_end_is_never_passed() {
     bench.advance(2000);
     let read = sessions.read(&at, Touch::Yes).await.unwrap().unwrap();
     assert_eq!((read.ttl, read.absolute_expires_at), (3000, Some(read.created_at + Duration::from_secs(5000))));
-    let extended = sessions.extend(&at, seconds(100_000)).await.unwrap().unwrap();
+    let extended = extend(&sessions, &at, seconds(100_000)).await.unwrap().unwrap();
     assert_eq!(extended.ttl, 3000);
     let RefreshOutcome::Refreshed { session, refresh } = sessions.refresh(&token).await.unwrap() else {
         panic!("it lives")
@@ -152,7 +154,7 @@ async fn a_refresh_brings_an_ended_session_back_with_its_data() {
         let (session, token) = created_with_token(&sessions, new).await;
         bench.advance(20 * 86_400);
         assert!(!sessions.exists(&id_of(&session)).await.unwrap());
-        assert!(sessions.extend(&id_of(&session), None).await.unwrap().is_none());
+        assert!(extend(&sessions, &id_of(&session), None).await.unwrap().is_none());
         assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
         let (back, next) = refreshed(&sessions, &token.unwrap()).await;
         assert_eq!((data_of(&back), back.ttl), (r#"{"a":1}"#, 3600));
@@ -238,7 +240,58 @@ async fn nothing_is_left_when_all_sessions_have_ended() {
     }
     assert!(bench.keys() > 100);
     bench.advance(32 * 86_400);
-    assert_eq!(bench.keys(), 0, "nobody swept, and nobody had to");
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 30 + 10, "the sessions, and the notes that some lie elsewhere");
+    assert_eq!(bench.keys(), 0);
+    let (cleared, cost) = bench.cost(bench.upkeep.sweep()).await;
+    assert_eq!((cleared.unwrap(), cost), (0, (0, 0)), "and nobody looks there any more");
+}
+
+#[tokio::test]
+async fn a_process_clears_what_it_created_however_much_later_that_ends() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    created(&sessions, new("u")).await;
+    created(&sessions, NewSession { ttl: seconds(90_000), ..new("u") }).await;
+    bench.advance(3601);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 1);
+    let (cleared, cost) = bench.cost(bench.upkeep.sweep()).await;
+    assert_eq!((cleared.unwrap(), cost), (0, (0, 0)), "it is known when the next one ends");
+    bench.advance(90_000);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 1);
+    assert_eq!(bench.keys(), 0);
+}
+
+#[tokio::test]
+async fn a_damaged_index_keeps_no_other_from_being_cleared() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    let others = Sessions::new(bench.other_tenant.clone(), SessionSettings::default(), bench.upkeep.clone());
+    for number in 0..20 {
+        created(&others, new(&format!("u{number}"))).await;
+    }
+    let shown = created(&sessions, new("u")).await.reference.to_string();
+    let expiries = bench.key(&shown[5..7], "session-expiries");
+    bench.raw(&["SET", &expiries, "no index"]).await.done().unwrap();
+    bench.advance(3601);
+    assert!(bench.upkeep.sweep().await.is_err());
+    assert_eq!(bench.keys(), 3, "what the damaged one would have named, and itself");
+    bench.raw(&["DEL", &expiries]).await.count().unwrap();
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn what_was_used_before_it_ended_is_not_cleared() {
+    let bench = Bench::memory();
+    let sessions = bench.sessions();
+    let at = id_of(&created(&sessions, new("u")).await);
+    bench.advance(3000);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 0);
+    sessions.read(&at, Touch::Yes).await.unwrap().unwrap();
+    bench.advance(3000);
+    assert_eq!(bench.upkeep.sweep().await.unwrap(), 0);
+    assert_eq!(sessions.list(None, 10).await.unwrap().items.len(), 1);
+    assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
+    assert_eq!(bench.keys(), 0);
 }
 
 #[tokio::test]
@@ -283,7 +336,7 @@ async fn while_all_sessions_are_being_ended_none_takes_another_name() {
     };
     let condition = unconditional();
     let (rotated, refreshed, moved) =
-        tokio::join!(sessions.rotate(&at), sessions.refresh(&token), sessions.put(&at, put("v"), &condition));
+        tokio::join!(rotate(&sessions, &at), sessions.refresh(&token), sessions.put(&at, put("v"), &condition));
     assert_eq!(rotated.unwrap_err(), Error::EditConflict);
     assert_eq!(refreshed.unwrap_err(), Error::EditConflict);
     assert_eq!(moved.unwrap_err(), Error::EditConflict);

@@ -1,6 +1,6 @@
 //! Putting, patching, extending and rotating.
 
-use super::bench::{Bench, at_version, created, data_of, id, id_of, name, new, object, unconditional};
+use super::bench::{Bench, at_version, created, data_of, extend, id, id_of, name, new, object, rotate, unconditional};
 use agentapi::base::precondition::{Precondition, Versions};
 use agentapi::stores::sessions::{
     JsonObject, NewSession, ObjectPatch, PatchOutcome, PatchSession, PutOutcome, PutSession, Touch,
@@ -140,25 +140,25 @@ async fn a_session_does_not_grow_without_end(bench: &Bench) {
 async fn extending_sets_the_expiry(bench: &Bench) {
     let sessions = bench.sessions();
     let at = id_of(&created(&sessions, new("u")).await);
-    let longer = sessions.extend(&at, Some(Duration::from_secs(7200))).await.unwrap().unwrap();
+    let longer = extend(&sessions, &at, Some(Duration::from_secs(7200))).await.unwrap().unwrap();
     assert_eq!(longer.ttl, 7200);
-    let again = sessions.extend(&at, None).await.unwrap().unwrap();
+    let again = extend(&sessions, &at, None).await.unwrap().unwrap();
     assert_eq!(again.ttl, 7200, "the lifetime is its own from now on");
-    let shorter = sessions.extend(&at, Some(Duration::from_secs(60))).await.unwrap().unwrap();
+    let shorter = extend(&sessions, &at, Some(Duration::from_secs(60))).await.unwrap().unwrap();
     assert_eq!((shorter.ttl, shorter.version), (60, 1));
-    assert!(sessions.extend(&id("absent"), None).await.unwrap().is_none());
+    assert!(extend(&sessions, &id("absent"), None).await.unwrap().is_none());
 }
 
 async fn a_rotated_session_is_only_under_its_new_id(bench: &Bench) {
     let sessions = bench.sessions();
     for chosen in [None, Some(id("chosen"))] {
         let before = created(&sessions, NewSession { id: chosen, data: object(r#"{"a":1}"#), ..new("u") }).await;
-        let after = sessions.rotate(&id_of(&before)).await.unwrap().unwrap();
+        let after = rotate(&sessions, &id_of(&before)).await.unwrap().unwrap();
         assert!(!sessions.exists(&id_of(&before)).await.unwrap());
         let read = sessions.read(&id_of(&after), Touch::No).await.unwrap().unwrap();
         assert_eq!((data_of(&read), read.created_at), (r#"{"a":1}"#, before.created_at));
         assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 1);
-        assert!(sessions.rotate(&id_of(&before)).await.unwrap().is_none());
+        assert!(rotate(&sessions, &id_of(&before)).await.unwrap().is_none());
         assert_eq!(sessions.revoke_all(&name("u"), None).await.unwrap(), 1);
         assert!(!sessions.exists(&id_of(&after)).await.unwrap());
     }
