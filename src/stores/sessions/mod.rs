@@ -8,6 +8,7 @@
 //! lies where that id says, and the user's home partition knows of it before it is there. Each partition has
 //! its own indexes, so each script has all its keys in one place.
 
+mod bodies;
 mod create;
 mod id;
 mod json;

@@ -1,5 +1,9 @@
 //! Sessions over HTTP: from requests to the store, and from its outcomes to answers.
 
+use super::bodies::{
+    BATCH, BatchAnswer, BatchBody, CreateBody, CreatedSession, ExtendBody, PatchBody, PutBody, RefreshBody, Revoked,
+    SessionSchema,
+};
 use super::settings::SessionSettings;
 use super::store::Sessions;
 use super::types::{
@@ -7,8 +11,7 @@ use super::types::{
     RefreshOutcome, RenewOutcome, RevokeOutcome, Session, Touch,
 };
 use super::upkeep::Upkeep;
-use super::{JsonObject, ObjectPatch, SessionId, SessionRef};
-use crate::base::clock::Timestamp;
+use super::{SessionId, SessionRef};
 use crate::base::code::Code;
 use crate::base::duration::DurationField;
 use crate::base::text::Name;
@@ -21,15 +24,11 @@ use crate::tenancy::{Access, Area, Scope, Tenant};
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 const READ: Scope = Scope::new(Area::Sessions, Access::Read);
 const WRITE: Scope = Scope::new(Area::Sessions, Access::Write);
-/// The most sessions in one batch.
-const BATCH: usize = 1000;
 
 const TOUCH: Parameter =
     Parameter { name: "touch", kind: "boolean", meaning: "`false`: reading does not count as use" };
@@ -142,127 +141,6 @@ pub fn endpoints() -> Endpoints {
                 .query(&[EXCEPT])
                 .answers::<Revoked>(200, "How many were revoked"),
         )
-}
-
-/// What a session is created from.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct CreateBody {
-    user_id: Name,
-    /// The client's data, nested at most 64 deep.
-    #[serde(default)]
-    data: JsonObject,
-    /// The client's notes of the device, nested at most 64 deep.
-    #[serde(default)]
-    metadata: JsonObject,
-    ttl: Option<DurationField>,
-    absolute_ttl: Option<DurationField>,
-    id: Option<Name>,
-    #[serde(default)]
-    refresh: bool,
-}
-
-/// What a session is replaced by.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PutBody {
-    user_id: Name,
-    /// The client's data, nested at most 64 deep.
-    #[serde(default)]
-    data: JsonObject,
-    /// The client's notes of the device, nested at most 64 deep.
-    #[serde(default)]
-    metadata: JsonObject,
-    ttl: Option<DurationField>,
-}
-
-/// A merge patch.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct PatchBody {
-    /// Changes to the data, nested at most 64 deep; `null` empties it.
-    #[serde(default)]
-    data: ObjectPatch,
-    /// Changes to the metadata, nested at most 64 deep; `null` empties it.
-    #[serde(default)]
-    metadata: ObjectPatch,
-}
-
-/// A new lifetime, or the policy's.
-#[derive(Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct ExtendBody {
-    ttl: Option<DurationField>,
-}
-
-/// Either of the two.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct BatchBody {
-    /// Ids to read.
-    #[schemars(length(max = BATCH))]
-    get: Option<Vec<Name>>,
-    /// Ids or references to revoke.
-    #[schemars(length(max = BATCH))]
-    delete: Option<Vec<Name>>,
-}
-
-/// The token.
-#[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct RefreshBody {
-    refresh_token: String,
-}
-
-/// A session as it is answered.
-#[derive(JsonSchema)]
-#[schemars(rename = "Session")]
-#[allow(dead_code, reason = "describes what `Session` serialises to")]
-struct SessionSchema {
-    /// Its id; absent in lists, where the server does not know it.
-    id: Option<String>,
-    /// Stands for the session in lists; revokes it, and reads nothing.
-    r#ref: String,
-    user_id: Name,
-    /// The client's data; absent in lists.
-    data: Option<JsonObject>,
-    metadata: JsonObject,
-    /// Counts the writes of data and metadata.
-    version: u64,
-    created_at: Timestamp,
-    last_activity: Timestamp,
-    expires_at: Timestamp,
-    absolute_expires_at: Option<Timestamp>,
-    /// Seconds until `expires_at`.
-    ttl: u64,
-}
-
-/// A session with its refresh token, as it is answered.
-#[derive(JsonSchema)]
-#[allow(dead_code, reason = "describes what is written")]
-struct CreatedSession {
-    #[serde(flatten)]
-    session: SessionSchema,
-    /// The refresh token, where the session has one: shown this once.
-    refresh_token: Option<String>,
-    refresh_expires_at: Option<Timestamp>,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(untagged)]
-enum BatchAnswer {
-    Read {
-        #[schemars(with = "Vec<Option<SessionSchema>>")]
-        items: Vec<Option<Session>>,
-    },
-    Deleted {
-        deleted: u64,
-    },
-}
-
-#[derive(Serialize, JsonSchema)]
-struct Revoked {
-    revoked: u64,
 }
 
 async fn create(Scoped(sessions): Store, Json(body): Json<CreateBody>) -> Outcome {
