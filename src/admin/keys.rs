@@ -178,7 +178,7 @@ pub(super) fn endpoints() -> Endpoints {
         .says("Issues an API key")
         .takes::<CreateKey>()
         .answers::<IssuedKey>(201, "Issued; the key is shown this once")
-        .refuses(&[Code::TenantNotFound])
+        .refuses(&[Code::TenantNotFound, Code::StorageFull])
         .creates()
         .get("", Access::Admin, list)
         .says("Lists a tenant's API keys by id, without secrets")
@@ -193,6 +193,6 @@ pub(super) fn endpoints() -> Endpoints {
         .says("Issues a key like this one, which goes on working for `overlap`")
         .takes::<RotateKey>()
         .answers::<IssuedKey>(201, "Issued; the key is shown this once")
-        .refuses(&[Code::KeyNotFound, Code::EditConflict])
+        .refuses(&[Code::KeyNotFound, Code::EditConflict, Code::StorageFull])
         .creates()
 }

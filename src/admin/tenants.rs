@@ -127,7 +127,7 @@ pub(super) fn endpoints() -> Endpoints {
         .says("Makes a tenant, and its first key if `create_key` is true")
         .takes::<CreateTenant>()
         .answers::<CreatedTenant>(201, "Made; a key is shown this once")
-        .refuses(&[Code::TenantExists])
+        .refuses(&[Code::TenantExists, Code::StorageFull])
         .creates()
         .get("", Access::Admin, list)
         .says("Lists tenants by id")
@@ -143,5 +143,11 @@ pub(super) fn endpoints() -> Endpoints {
         .says("Changes a tenant by merge patch (RFC 7396): suspends it, sets its limits and settings")
         .takes::<TenantChange>()
         .answers::<Tenant>(200, "The tenant as it is now; in force everywhere within a second")
-        .refuses(&[Code::TenantNotFound, Code::EditConflict, Code::VersionMismatch, Code::InvalidHeader])
+        .refuses(&[
+            Code::TenantNotFound,
+            Code::EditConflict,
+            Code::VersionMismatch,
+            Code::InvalidHeader,
+            Code::StorageFull,
+        ])
 }

@@ -102,7 +102,7 @@ pub fn health(health: Arc<dyn Health>, registry: Arc<Registry>, metrics_token: O
         })
         .says("Whether requests can be served, for load balancers: 200, or 503")
         .answers::<Status>(200, "They can")
-        .refuses(&[Code::BackendUnavailable])
+        .answers::<Status>(503, "They cannot")
         .get("/health", Access::Public, move || {
             let health = for_people.clone();
             async move { answer(StatusCode::OK, &status(health).await.1) }
@@ -117,11 +117,12 @@ pub fn health(health: Arc<dyn Health>, registry: Arc<Registry>, metrics_token: O
         .get("/health/ready", Access::Public, move || ready(for_ready.clone()))
         .says("Whether requests can be served, a line per check: 200, or 503")
         .answers::<Checks>(200, "They can")
-        .refuses(&[Code::BackendUnavailable])
+        .answers::<Checks>(503, "They cannot")
         .get("/metrics", Access::Public, move |request: HttpRequest| {
             let answer = metrics(&request, &registry, metrics_token.as_ref());
             async move { answer }
         })
         .says("Counters and timings for Prometheus, as text or OpenMetrics; METRICS_TOKEN protects it when set")
         .answers_empty(200, "The metrics, as text")
+        .refuses(&[Code::Unauthorized])
 }

@@ -66,9 +66,11 @@ pub fn refusals(endpoint: &Endpoint) -> Vec<Code> {
         Access::Admin => codes.extend([Code::Unauthorized, Code::InsufficientScope, Code::BackendUnavailable]),
         Access::Tenant(_) => {
             codes.extend([
+                Code::InvalidHeader,
                 Code::Unauthorized,
                 Code::InsufficientScope,
                 Code::TenantSuspended,
+                Code::TenantNotFound,
                 Code::BackendUnavailable,
             ]);
         }
