@@ -33,9 +33,14 @@ impl Partition {
         if digits.len() == 2 && lower { u8::from_str_radix(digits, 16).ok().map(Partition) } else { None }
     }
 
-    /// Two lower-case hexadecimal digits.
+    /// Two lower-case hexadecimal digits, ASCII.
+    pub fn hex(self) -> [u8; 2] {
+        [self.0 >> 4, self.0 & 15].map(|nibble| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
+    }
+
+    /// The same as text.
     pub fn digits(self) -> String {
-        format!("{:02x}", self.0)
+        self.hex().map(char::from).iter().collect()
     }
 }
 
@@ -64,7 +69,6 @@ impl Key {
     /// The key of `family` in an owner's partition. Parts are encoded, so that different parts never
     /// make the same key.
     pub(super) fn new(prefix: &str, owner: &str, partition: Partition, family: &Family, parts: &[&str]) -> Key {
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let encoded: usize = parts.iter().map(|part| 1 + encoded_length(part)).sum();
         // Exactly as much as is needed: the bytes are then taken over as they are.
         let room = prefix.len() + owner.len() + family.name.len() + encoded + 7;
@@ -73,7 +77,7 @@ impl Key {
         key.extend_from_slice(b":{");
         key.extend_from_slice(owner.as_bytes());
         key.push(b':');
-        key.extend([partition.0 >> 4, partition.0 & 15].iter().filter_map(|n| DIGITS.get(usize::from(*n))));
+        key.extend_from_slice(&partition.hex());
         key.extend_from_slice(b"}:");
         key.extend_from_slice(family.name.as_bytes());
         for part in parts {

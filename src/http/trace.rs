@@ -26,7 +26,7 @@ impl Trace {
     pub(super) fn of(request: &HttpRequest) -> Self {
         let given = request.headers().get(&REQUEST_ID).filter(|id| is_good(id.as_bytes())).cloned();
         let request_id = given.unwrap_or_else(|| {
-            HeaderValue::try_from(id::uuid_v7(SystemClock.now()))
+            HeaderValue::from_bytes(&id::uuid_v7(SystemClock.now()))
                 .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         });
         let parent = request.headers().get("traceparent").and_then(|text| text.to_str().ok()).and_then(Parent::parse);

@@ -83,6 +83,15 @@ impl SessionRef {
     }
 }
 
+impl SessionRef {
+    /// Appends the reference, which is all of `[0-9A-Za-z_-]`.
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(REFERENCE_PREFIX.as_bytes());
+        out.extend_from_slice(&self.partition.hex());
+        out.extend_from_slice(self.fingerprint.as_bytes());
+    }
+}
+
 impl fmt::Display for SessionRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{REFERENCE_PREFIX}{}{}", self.partition.digits(), self.fingerprint)

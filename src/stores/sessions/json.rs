@@ -33,9 +33,9 @@ impl Session {
             write_text(id.as_str(), out);
             out.push(b',');
         }
-        out.extend_from_slice(br#""ref":"#);
-        write_text(&self.reference.to_string(), out);
-        out.extend_from_slice(br#","user_id":"#);
+        out.extend_from_slice(br#""ref":""#);
+        self.reference.write(out);
+        out.extend_from_slice(br#"","user_id":"#);
         write_text(self.user_id.as_str(), out);
         if let Some(data) = &self.data {
             out.extend_from_slice(br#","data":"#);
@@ -153,6 +153,7 @@ mod tests {
             (&read["version"], &read["ttl"], &read["absolute_expires_at"]),
             (&json!(7), &json!(3600), &Value::Null)
         );
+        assert_eq!(read["ref"].as_str(), Some(session("s", "u").reference.to_string().as_str()));
         let listed = Session { id: None, data: None, ..session("s", "u") };
         let listed = serde_json::to_value(&listed).unwrap();
         assert!(listed.get("id").is_none() && listed.get("data").is_none());
