@@ -62,6 +62,8 @@ pub struct Endpoint {
     pub query: &'static [Parameter],
     /// The schema of its request body.
     pub body: Option<SchemaOf>,
+    /// Whether the body may be left out.
+    pub body_is_optional: bool,
     /// Its successful answers.
     pub answers: Vec<Answer>,
     /// The refusals that are its own; those that every endpoint shares are left out.
@@ -135,6 +137,7 @@ impl Endpoints {
             summary: "",
             query: &[],
             body: None,
+            body_is_optional: false,
             answers: Vec::new(),
             refusals: &[],
             creates: false,
@@ -168,6 +171,11 @@ impl Endpoints {
     /// The type of its request body.
     pub fn takes<T: JsonSchema>(self) -> Self {
         self.describe(|row| row.body = Some(|generator| generator.subschema_for::<T>()))
+    }
+
+    /// The type of its request body, which may be left out.
+    pub fn may_take<T: JsonSchema>(self) -> Self {
+        self.takes::<T>().describe(|row| row.body_is_optional = true)
     }
 
     /// An answer with a JSON body of this type.

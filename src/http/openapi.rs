@@ -100,7 +100,7 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
     }
     if let Some(schema) = endpoint.body {
         let content = json!({"application/json": {"schema": schema(generator)}});
-        operation.insert("requestBody".into(), json!({"required": true, "content": content}));
+        operation.insert("requestBody".into(), json!({"required": !endpoint.body_is_optional, "content": content}));
     }
     operation.insert("responses".into(), responses(endpoint, generator));
     Value::Object(operation)

@@ -122,7 +122,7 @@ pub fn endpoints() -> Endpoints {
         .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::InvalidHeader])
         .post("/{id}/extend", WRITE, extend)
         .says("Gives a session a new expiry; `ttl` becomes its own lifetime")
-        .takes::<ExtendBody>()
+        .may_take::<ExtendBody>()
         .answers::<SessionSchema>(200, "The session")
         .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::EditConflict, Code::InvalidHeader])
         .post("/{id}/rotate", WRITE, rotate)
