@@ -57,27 +57,28 @@ impl Signals {
         Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    async fn next(&mut self) {
+    /// Waits for one, and tells whether it was SIGTERM.
+    async fn next(&mut self) -> bool {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => true,
+            _ = self.interrupt.recv() => false,
         }
     }
 }
 
-/// Stops a server as it should be: after the first signal it drains for a while and finishes what is under
-/// way; a second one ends it at once.
+/// Stops a server as it should be: after SIGTERM it drains for a while and finishes what is under way; after
+/// SIGINT, which somebody at a keyboard sends, it only finishes; a second signal ends it at once.
 pub async fn stop_on_signal(server: ServerHandle, mut signals: Signals, draining: &Draining, delay: Duration) {
-    signals.next().await;
+    let delay = if signals.next().await { delay } else { Duration::ZERO };
     draining.begin();
     tracing::info!(delay_ms = delay.as_millis() as u64, "told to stop: draining");
     let graceful = tokio::select! {
         () = tokio::time::sleep(delay) => true,
-        () = signals.next() => false,
+        _ = signals.next() => false,
     };
     tokio::select! {
         () = server.stop(graceful) => {}
-        () = signals.next() => server.stop(false).await,
+        _ = signals.next() => server.stop(false).await,
     }
 }
 
