@@ -184,17 +184,6 @@ impl Command {
         self.script
     }
 
-    /// The command's name, for metrics: `GET`, or `sessions/create` for a script.
-    pub fn label(&self) -> &'static str {
-        match self.running() {
-            Some(script) => script.name(),
-            None => COMMANDS
-                .iter()
-                .find(|name| self.args.first().is_some_and(|arg| arg == name.as_bytes()))
-                .unwrap_or(&"other"),
-        }
-    }
-
     /// A command from raw parts; for the conformance suite, which says everything that scripts may say.
     #[cfg(feature = "testing")]
     pub fn raw(effect: Effect, args: impl IntoIterator<Item = impl Into<Bytes>>) -> Self {

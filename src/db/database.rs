@@ -40,11 +40,6 @@ impl Database {
         SystemDb { database: self.clone() }
     }
 
-    /// The backend's clock, as far as this process knows it.
-    pub fn clock(&self) -> &BackendClock {
-        &self.0.clock
-    }
-
     async fn run(&self, command: Command) -> Result<Reply, Error> {
         let mut replies = self.0.transport.execute(&Batch::one(command)).await?;
         replies.pop().ok_or(Error::unexpected("one answer"))
