@@ -12,7 +12,7 @@ use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Endpoints, HttpMetrics, Platform, TrustedProxies};
+use crate::http::{self, Endpoints, HttpMetrics, Platform};
 use crate::stores::sessions::{Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
@@ -139,10 +139,7 @@ impl Site for Application {
     }
 
     fn provide(&self, config: &mut web::ServiceConfig) {
-        config.app_data(self.sessions.clone()).app_data(web::Data::from(self.registry.clone())).app_data(web::Data::<
-            TrustedProxies,
-        >::new(
-            self.config.trusted_proxies.clone(),
-        ));
+        let proxies = web::Data::new(self.config.trusted_proxies.clone());
+        config.app_data(self.sessions.clone()).app_data(proxies);
     }
 }

@@ -8,10 +8,10 @@ use crate::base::duration::DurationField;
 use crate::base::id::NoRandomness;
 use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
-use crate::http::{Access, CURSOR, Endpoints, LIMIT, OptionalJson, Page, PageRequest, PathArg, Problem, json};
+use crate::http::{Access, CURSOR, Endpoints, LIMIT, OptionalJson, Page, PageRequest, PathArg, Problem, Tenancy, json};
 use crate::tenancy::{ApiKey, ApiKeyInfo, IssueError, KeyId, Label, NewKey, Registry, Scopes};
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::time::Duration;
@@ -120,7 +120,7 @@ fn created(key: &IssuedKey) -> Result<HttpResponse, Problem> {
 }
 
 async fn create(
-    registry: web::Data<Registry>,
+    Tenancy(registry): Tenancy,
     audit: Audit,
     tenant: PathArg<TenantId>,
     body: OptionalJson<CreateKey>,
@@ -134,7 +134,7 @@ async fn create(
 }
 
 async fn list(
-    registry: web::Data<Registry>,
+    Tenancy(registry): Tenancy,
     tenant: PathArg<TenantId>,
     page: PageRequest,
 ) -> Result<HttpResponse, Problem> {
@@ -144,7 +144,7 @@ async fn list(
 }
 
 async fn revoke(
-    registry: web::Data<Registry>,
+    Tenancy(registry): Tenancy,
     audit: Audit,
     tenant: PathArg<TenantId>,
     id: PathArg<Name, 1>,
@@ -158,7 +158,7 @@ async fn revoke(
 }
 
 async fn rotate(
-    registry: web::Data<Registry>,
+    Tenancy(registry): Tenancy,
     audit: Audit,
     tenant: PathArg<TenantId>,
     id: PathArg<Name, 1>,

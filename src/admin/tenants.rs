@@ -6,14 +6,14 @@ use crate::base::code::Code;
 use crate::base::object::Object;
 use crate::base::text::TenantId;
 use crate::http::{
-    Access, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, etag, json,
+    Access, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, Tenancy, etag, json,
 };
 use crate::tenancy::{
-    Label, Limits, LimitsChange, NewKey, NewTenant, Registry, Scopes, Settings, SettingsChange, Tenant, TenantChange,
+    Label, Limits, LimitsChange, NewKey, NewTenant, Scopes, Settings, SettingsChange, Tenant, TenantChange,
     TenantCreation, TenantUpdate,
 };
+use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use actix_web::{HttpResponse, web};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,11 +57,7 @@ pub(super) fn not_found() -> Problem {
     Problem::new(Code::TenantNotFound, "No tenant has this id.")
 }
 
-async fn create(
-    registry: web::Data<Registry>,
-    audit: Audit,
-    body: Json<CreateTenant>,
-) -> Result<HttpResponse, Problem> {
+async fn create(Tenancy(registry): Tenancy, audit: Audit, body: Json<CreateTenant>) -> Result<HttpResponse, Problem> {
     let with_key = body.0.create_key;
     let tenant = match registry.create_tenant(body.0.into()).await? {
         TenantCreation::Created(tenant) => tenant,
@@ -83,7 +79,7 @@ async fn create(
 }
 
 async fn read(
-    registry: web::Data<Registry>,
+    Tenancy(registry): Tenancy,
     id: PathArg<TenantId>,
     asked: Preconditions,
 ) -> Result<HttpResponse, Problem> {
@@ -98,13 +94,13 @@ async fn read(
     json(HttpResponse::Ok().insert_header(tag), &tenant)
 }
 
-async fn list(registry: web::Data<Registry>, page: PageRequest) -> Result<HttpResponse, Problem> {
+async fn list(Tenancy(registry): Tenancy, page: PageRequest) -> Result<HttpResponse, Problem> {
     let listing = registry.list_tenants(page.after.as_deref(), page.limit).await?;
     page.answer(listing.items, listing.next.as_deref())
 }
 
 async fn change(
-    registry: web::Data<Registry>,
+    Tenancy(registry): Tenancy,
     audit: Audit,
     id: PathArg<TenantId>,
     asked: Preconditions,

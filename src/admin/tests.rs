@@ -1,6 +1,7 @@
 //! The admin API over the embedded backend, without a socket.
 
 use crate::base::clock::{ManualClock, Timestamp};
+use crate::base::deadline::Deadline;
 use crate::base::secret::Secret;
 use crate::base::text::TenantId;
 use crate::db::transport::memory::Memory;
@@ -9,12 +10,12 @@ use crate::http::ports::{Begun, IdempotencyRecords, KeptAnswer, KeyedRequest};
 use crate::http::server::Draining;
 use crate::http::{self, HttpMetrics, Platform, PlatformSettings};
 use crate::tenancy::{Registry, RegistrySettings, Verification};
+use actix_web::App;
 use actix_web::body::to_bytes;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::test::{TestRequest, init_service};
-use actix_web::{App, web};
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -82,8 +83,7 @@ impl World {
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());
         let platform =
             Platform::new(settings, self.registry.clone(), Arc::new(NothingKept), metrics, Draining::default());
-        let registry = web::Data::from(self.registry.clone());
-        let app = App::new().app_data(registry).configure(|config| http::mount(super::endpoints(), platform, config));
+        let app = App::new().configure(|config| http::mount(super::endpoints(), platform, config));
         let service = init_service(app).await;
         let request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());
         let request = request.insert_header(("authorization", format!("Bearer {ADMIN_KEY}")));
@@ -109,7 +109,7 @@ impl World {
     }
 
     async fn knows(&self, key: &Value) -> bool {
-        matches!(self.registry.verify(key.as_str().unwrap()).await, Ok(Verification::Known(_)))
+        matches!(self.registry.verify(key.as_str().unwrap(), Deadline::NONE).await, Ok(Verification::Known(_)))
     }
 }
 

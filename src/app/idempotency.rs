@@ -17,8 +17,8 @@ impl Records {
 
     fn open(&self, request: KeyedRequest<'_>) -> IdempotencyStore {
         IdempotencyStore::new(match request.tenant {
-            Some(tenant) => Owner::Tenant(self.database.tenant(tenant)),
-            None => Owner::System(self.database.system()),
+            Some(tenant) => Owner::Tenant(self.database.tenant(tenant).by(request.deadline)),
+            None => Owner::System(self.database.system().by(request.deadline)),
         })
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod code;
+pub mod deadline;
 pub mod duration;
 pub mod env;
 pub mod id;

@@ -3,6 +3,7 @@
 
 use super::key::Key;
 use super::script::Script;
+use crate::base::deadline::Deadline;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -199,22 +200,34 @@ impl Command {
 pub struct Batch {
     commands: Vec<Command>,
     atomic: bool,
+    deadline: Deadline,
 }
 
 impl Batch {
     /// One command.
     pub fn one(command: Command) -> Self {
-        Batch { commands: vec![command], atomic: false }
+        Batch::pipeline(vec![command])
     }
 
     /// Several independent commands in one round trip.
     pub fn pipeline(commands: Vec<Command>) -> Self {
-        Batch { commands, atomic: false }
+        Batch { commands, atomic: false, deadline: Deadline::NONE }
     }
 
     /// Several commands in one transaction: all run, in order, with nothing between them.
     pub fn atomic(commands: Vec<Command>) -> Self {
-        Batch { commands, atomic: true }
+        Batch { commands, atomic: true, deadline: Deadline::NONE }
+    }
+
+    /// The same, for somebody who waits until then.
+    pub fn by(mut self, deadline: Deadline) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    /// Until when somebody waits for it.
+    pub fn deadline(&self) -> Deadline {
+        self.deadline
     }
 
     /// The commands, in order.

@@ -8,6 +8,7 @@ use super::key::{Family, Key, Partition};
 use super::reply::Reply;
 use super::transport::RedisTransport;
 use crate::base::clock::Timestamp;
+use crate::base::deadline::Deadline;
 use crate::base::text::TenantId;
 use std::sync::Arc;
 
@@ -32,30 +33,30 @@ impl Database {
 
     /// The data of one tenant.
     pub fn tenant(&self, tenant: &TenantId) -> TenantDb {
-        TenantDb { database: self.clone(), tenant: tenant.clone() }
+        TenantDb { database: self.clone(), tenant: tenant.clone(), deadline: Deadline::NONE }
     }
 
     /// The data of the server itself: tenants and their API keys.
     pub fn system(&self) -> SystemDb {
-        SystemDb { database: self.clone() }
+        SystemDb { database: self.clone(), deadline: Deadline::NONE }
     }
 
-    async fn run(&self, command: Command) -> Result<Reply, Error> {
-        let mut replies = self.0.transport.execute(&Batch::one(command)).await?;
+    async fn run(&self, command: Command, deadline: Deadline) -> Result<Reply, Error> {
+        let mut replies = self.0.transport.execute(&Batch::one(command).by(deadline)).await?;
         replies.pop().ok_or(Error::unexpected("one answer"))
     }
 
-    async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
+    async fn pipeline(&self, commands: Vec<Command>, deadline: Deadline) -> Result<Vec<Reply>, Error> {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        self.0.transport.execute(&Batch::pipeline(commands)).await
+        self.0.transport.execute(&Batch::pipeline(commands).by(deadline)).await
     }
 
     /// Asks the backend for its time, which shows that it answers and keeps the clock true.
     pub async fn probe(&self) -> Result<(), Error> {
         let asked = self.0.clock.local();
-        let [seconds, micros] = self.run(Command::time()).await?.array_of()?;
+        let [seconds, micros] = self.run(Command::time(), Deadline::NONE).await?.array_of()?;
         let millis = seconds.count()?.saturating_mul(1000).saturating_add(micros.count()? / 1000);
         self.0.clock.learn(asked, Timestamp::from_millis(millis));
         Ok(())
@@ -67,9 +68,15 @@ impl Database {
 pub struct TenantDb {
     database: Database,
     tenant: TenantId,
+    deadline: Deadline,
 }
 
 impl TenantDb {
+    /// The same, for somebody who waits until then.
+    pub fn by(&self, deadline: Deadline) -> Self {
+        TenantDb { deadline, ..self.clone() }
+    }
+
     /// The key of `family` in a partition of this tenant.
     pub fn key(&self, partition: Partition, family: &Family, parts: &[&str]) -> Key {
         Key::new(&self.database.0.prefix, self.tenant.as_str(), partition, family, parts)
@@ -77,12 +84,12 @@ impl TenantDb {
 
     /// Runs one command.
     pub async fn run(&self, command: Command) -> Result<Reply, Error> {
-        self.database.run(command).await
+        self.database.run(command, self.deadline).await
     }
 
     /// Runs independent commands in one round trip; as many answers as commands, in order.
     pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
-        self.database.pipeline(commands).await
+        self.database.pipeline(commands, self.deadline).await
     }
 
     /// The backend's time now.
@@ -100,9 +107,15 @@ impl TenantDb {
 #[derive(Clone)]
 pub struct SystemDb {
     database: Database,
+    deadline: Deadline,
 }
 
 impl SystemDb {
+    /// The same, for somebody who waits until then.
+    pub fn by(&self, deadline: Deadline) -> Self {
+        SystemDb { deadline, ..self.clone() }
+    }
+
     /// The key of `family`.
     pub fn key(&self, family: &Family, parts: &[&str]) -> Key {
         Key::new(&self.database.0.prefix, SYSTEM, Partition::FIRST, family, parts)
@@ -110,12 +123,12 @@ impl SystemDb {
 
     /// Runs one command.
     pub async fn run(&self, command: Command) -> Result<Reply, Error> {
-        self.database.run(command).await
+        self.database.run(command, self.deadline).await
     }
 
     /// Runs independent commands in one round trip; as many answers as commands, in order.
     pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
-        self.database.pipeline(commands).await
+        self.database.pipeline(commands, self.deadline).await
     }
 
     /// The backend's time now.

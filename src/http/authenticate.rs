@@ -5,6 +5,7 @@ use super::gate::Platform;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
 use crate::base::code::Code;
+use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::text::TenantId;
 use crate::tenancy::{Status, Tenant, Verification};
@@ -20,11 +21,12 @@ pub(super) async fn authenticate(
     request: &HttpRequest,
     access: Access,
     platform: &Platform,
+    deadline: Deadline,
 ) -> Result<Option<Principal>, Problem> {
     let principal = match access {
         Access::Public => return Ok(None),
-        Access::Admin => admin_api(request, platform).await?,
-        Access::Tenant(_) => tenant_api(request, platform).await?,
+        Access::Admin => admin_api(request, platform, deadline).await?,
+        Access::Tenant(_) => tenant_api(request, platform, deadline).await?,
     };
     if principal.tenant.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended) {
         return Err(Problem::new(Code::TenantSuspended, "An operator has suspended this tenant."));
@@ -57,34 +59,34 @@ fn is_admin(presented: &str, platform: &Platform) -> bool {
     platform.admin_key_digest().is_some_and(|known| id::same_digest(&digest, known))
 }
 
-async fn admin_api(request: &HttpRequest, platform: &Platform) -> Result<Principal, Problem> {
+async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
     if is_admin(presented, platform) {
         return Ok(Principal { actor: Actor::Admin, tenant: None });
     }
-    match platform.registry().verify(presented).await? {
+    match platform.registry().verify(presented, deadline).await? {
         Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
         Verification::Unknown => Err(unauthorized()),
     }
 }
 
-async fn tenant_api(request: &HttpRequest, platform: &Platform) -> Result<Principal, Problem> {
+async fn tenant_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
-    if let Verification::Known(identity) = platform.registry().verify(presented).await? {
+    if let Verification::Known(identity) = platform.registry().verify(presented, deadline).await? {
         let actor = Actor::Key { id: identity.key.id, scopes: identity.key.scopes };
         return Ok(Principal { actor, tenant: Some(identity.tenant) });
     }
     if !is_admin(presented, platform) {
         return Err(unauthorized());
     }
-    Ok(Principal { actor: Actor::Admin, tenant: Some(named_tenant(request, platform).await?) })
+    Ok(Principal { actor: Actor::Admin, tenant: Some(named_tenant(request, platform, deadline).await?) })
 }
 
 /// The tenant that an admin key acts for.
-async fn named_tenant(request: &HttpRequest, platform: &Platform) -> Result<Arc<Tenant>, Problem> {
+async fn named_tenant(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Arc<Tenant>, Problem> {
     let missing = || Problem::new(Code::InvalidHeader, "With an admin key, X-Tenant-Id must name a tenant.");
     let text = request.headers().get("x-tenant-id").and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
     let tenant = TenantId::parse(text).map_err(|_| missing())?;
-    let tenant = platform.registry().tenant(&tenant).await?;
+    let tenant = platform.registry().tenant(&tenant, deadline).await?;
     tenant.ok_or_else(|| Problem::new(Code::TenantNotFound, "X-Tenant-Id names no tenant."))
 }

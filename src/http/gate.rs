@@ -11,6 +11,7 @@ use super::query::Query;
 use super::server::Draining;
 use super::trace::{self, Trace};
 use crate::base::code::Code;
+use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::patience::Patience;
 use crate::base::secret::Secret;
@@ -24,6 +25,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
+use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
@@ -91,6 +93,9 @@ impl Platform {
     }
 }
 
+/// How much of a request's time the backend may take: the rest is for saying how it ended.
+const BACKEND_SHARE: f64 = 0.9;
+
 type EndpointLabels = [(&'static str, String); 2];
 type AnswerLabels = [(&'static str, String); 3];
 
@@ -154,6 +159,7 @@ pub(super) struct Walk {
     pub(super) platform: Rc<Platform>,
     pub(super) endpoint: Rc<Endpoint>,
     pub(super) principal: Option<Principal>,
+    pub(super) deadline: Deadline,
 }
 
 /// The walk of this request; none outside the gate.
@@ -172,7 +178,9 @@ pub(super) async fn serve(
     let start = Instant::now();
     let trace = Trace::of(&request);
     let access = endpoint.access;
-    let answer = AssertUnwindSafe(answer(&platform, endpoint.clone(), &request, payload)).catch_unwind().await;
+    let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
+    let answer = answer(&platform, endpoint.clone(), &request, payload, deadline);
+    let answer = AssertUnwindSafe(answer).catch_unwind().await;
     let answer = answer.unwrap_or_else(|_| {
         tracing::error!(request_id = trace.request_id(), "a handler panicked");
         Err(Problem::new(Code::Internal, "The request could not be completed."))
@@ -194,19 +202,25 @@ async fn answer(
     endpoint: Rc<Endpoint>,
     request: &HttpRequest,
     payload: Payload,
+    deadline: Deadline,
 ) -> Result<HttpResponse, Problem> {
+    let has_begun = Cell::new(false);
     let work = async {
-        let principal = authenticate(request, endpoint.access, platform).await?;
+        let principal = authenticate(request, endpoint.access, platform, deadline).await?;
         Query::check(request.query_string(), endpoint.query)?;
-        let walk = Rc::new(Walk { platform: platform.clone(), endpoint: endpoint.clone(), principal });
+        let walk = Rc::new(Walk { platform: platform.clone(), endpoint: endpoint.clone(), principal, deadline });
         request.extensions_mut().insert(walk.clone());
+        has_begun.set(true);
         match idempotency::key(request, &endpoint)? {
             // Boxed, as it is rare and large: every request would carry the room for it.
             Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
             None => endpoint.run(request.clone(), payload).await,
         }
     };
-    let late = || Err(Problem::new(Code::BackendUnavailable, "The request took too long.").with_unknown_outcome());
+    let late = || {
+        let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");
+        Err(if has_begun.get() { problem.with_unknown_outcome() } else { problem })
+    };
     platform.patience.within(pin!(work)).await.unwrap_or_else(late)
 }
 

@@ -44,6 +44,7 @@ pub(super) async fn once(
         credential: credential(request).unwrap_or_default(),
         key: &key,
         fingerprint: fingerprint(request, &body),
+        deadline: walk.deadline,
     };
     let records = walk.platform.idempotency();
     match records.begin(keyed).await? {

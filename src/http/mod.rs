@@ -37,4 +37,4 @@ pub use problem::{Fault, Problem};
 pub use query::{Parameter, Query};
 pub use reference::{documentation, markdown};
 pub use router::mount;
-pub use scoped::{Opens, Scoped};
+pub use scoped::{Opens, Scoped, Tenancy};

@@ -1,5 +1,6 @@
 //! What the platform asks of the capabilities, as traits that the application plugs in.
 
+use crate::base::deadline::Deadline;
 use crate::base::text::TenantId;
 use crate::db::Error;
 use futures_util::future::LocalBoxFuture;
@@ -15,6 +16,8 @@ pub struct KeyedRequest<'a> {
     pub key: &'a str,
     /// A digest of all that makes two requests the same: method, path, query and body.
     pub fingerprint: [u8; 32],
+    /// Until when its caller waits.
+    pub deadline: Deadline,
 }
 
 /// An answer that is kept to be given again.

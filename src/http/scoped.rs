@@ -1,9 +1,11 @@
-//! How a handler gets at a store: opened for the caller's tenant, and for no other.
+//! How a handler gets at a store: opened for the caller's tenant and for no other, and for as long as the
+//! caller waits.
 
 use super::gate;
 use super::problem::Problem;
 use crate::base::code::Code;
-use crate::tenancy::Tenant;
+use crate::base::deadline::Deadline;
+use crate::tenancy::{Registry, Tenant};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use std::future::{Ready, ready};
@@ -13,8 +15,8 @@ pub trait Opens: 'static {
     /// The store.
     type Store;
 
-    /// The store over this tenant's data, with this tenant's settings.
-    fn open(&self, tenant: &Tenant) -> Self::Store;
+    /// The store over this tenant's data, with this tenant's settings, for a request with this deadline.
+    fn open(&self, tenant: &Tenant, deadline: Deadline) -> Self::Store;
 }
 
 /// A store of the caller's tenant. `O` is what opens it.
@@ -28,9 +30,26 @@ impl<O: Opens> FromRequest for Scoped<O> {
         let open = || {
             let walk = gate::walk(request)?;
             let tenant = walk.principal.as_ref()?.tenant.as_ref()?;
-            Some(Scoped(request.app_data::<web::Data<O>>()?.open(tenant)))
+            Some(Scoped(request.app_data::<web::Data<O>>()?.open(tenant, walk.deadline)))
         };
         // Nothing here depends on the client: an endpoint without a tenant asks for no store.
-        ready(open().ok_or_else(|| Problem::new(Code::Internal, "The request could not be completed.")))
+        ready(open().ok_or_else(outside))
     }
+}
+
+/// Tenants and their keys, for the operators' endpoints.
+pub struct Tenancy(pub Registry);
+
+impl FromRequest for Tenancy {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let walk = gate::walk(request).ok_or_else(outside);
+        ready(walk.map(|walk| Tenancy(walk.platform.registry().by(walk.deadline))))
+    }
+}
+
+fn outside() -> Problem {
+    Problem::new(Code::Internal, "The request could not be completed.")
 }

@@ -17,6 +17,7 @@
 
 use super::keys::CHANGES;
 use crate::base::clock::Clock;
+use crate::base::deadline::Deadline;
 use crate::base::id::random_base62;
 use crate::db::{Command, Delivery, Error, ErrorKind, Key, Reply, SystemDb};
 use bytes::Bytes;
@@ -218,9 +219,10 @@ impl Freshness {
     /// A value from the backend, read just before the token that vouches for it. When that is not the one
     /// of the epoch, the value may be from a state that the backend loses yet, so that the next look finds
     /// the old token again: that look begins an epoch whatever it sees.
-    pub(super) async fn load(&self, key: &Key, epoch: Epoch) -> Result<Option<Bytes>, Error> {
+    pub(super) async fn load(&self, key: &Key, epoch: Epoch, deadline: Deadline) -> Result<Option<Bytes>, Error> {
         let both = vec![Command::get(key), Command::get(&self.changes)];
-        let [value, token] = self.db.pipeline(both).await?.try_into().map_err(|_| Error::unexpected("two answers"))?;
+        let [value, token] =
+            self.db.by(deadline).pipeline(both).await?.try_into().map_err(|_| Error::unexpected("two answers"))?;
         let now = Seen::read(token)?;
         let mut seen = self.seen.lock();
         if *seen != now && self.epoch.load(Ordering::Acquire) == epoch.0 {

@@ -8,6 +8,7 @@ use super::keys::{API_KEY, TENANT};
 use super::last_used::LastUsed;
 use super::tenant::Tenant;
 use crate::base::clock::{Clock, Timestamp};
+use crate::base::deadline::Deadline;
 use crate::base::text::TenantId;
 use crate::db::{Command, Error, Key, SystemDb};
 use bytes::Bytes;
@@ -75,6 +76,11 @@ impl Registry {
         }
     }
 
+    /// The same, for somebody who waits until then.
+    pub fn by(&self, deadline: Deadline) -> Self {
+        Registry { db: self.db.by(deadline), ..self.clone() }
+    }
+
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
         self.db.now()
@@ -82,13 +88,13 @@ impl Registry {
 
     /// Tells whose key was presented. A change by an admin is in force on every server for requests that
     /// start a second later. An error means that the backend could not be asked: refuse with 503.
-    pub async fn verify(&self, presented: &str) -> Result<Verification, Error> {
+    pub async fn verify(&self, presented: &str, deadline: Deadline) -> Result<Verification, Error> {
         let Some(presented) = PresentedKey::parse(presented) else { return Ok(Verification::Unknown) };
         let epoch = self.freshness.epoch().await?;
         let known = match self.remembered.key(presented.id(), epoch) {
             Some(known) => known,
             // Boxed, as it is rare and large: every request would carry the room for it.
-            None => Box::pin(self.load_identity(presented.id(), epoch)).await?,
+            None => Box::pin(self.load_identity(presented.id(), epoch, deadline)).await?,
         };
         let now = self.db.now();
         match known {
@@ -101,16 +107,16 @@ impl Registry {
     }
 
     /// A tenant, remembered as keys are; for an admin who acts for it.
-    pub async fn tenant(&self, id: &TenantId) -> Result<Option<Arc<Tenant>>, Error> {
+    pub async fn tenant(&self, id: &TenantId, deadline: Deadline) -> Result<Option<Arc<Tenant>>, Error> {
         let epoch = self.freshness.epoch().await?;
-        self.tenant_in(id, epoch).await
+        self.tenant_in(id, epoch, deadline).await
     }
 
-    async fn tenant_in(&self, id: &TenantId, epoch: Epoch) -> Result<Option<Arc<Tenant>>, Error> {
+    async fn tenant_in(&self, id: &TenantId, epoch: Epoch, deadline: Deadline) -> Result<Option<Arc<Tenant>>, Error> {
         if let Some(tenant) = self.remembered.tenant(id, epoch) {
             return Ok(Some(tenant));
         }
-        let Some(record) = self.freshness.load(&self.tenant_key(id), epoch).await? else { return Ok(None) };
+        let Some(record) = self.freshness.load(&self.tenant_key(id), epoch, deadline).await? else { return Ok(None) };
         let tenant = Arc::new(Tenant::read(&record)?);
         self.remembered.keep_tenant(epoch, Arc::clone(&tenant));
         Ok(Some(tenant))
@@ -118,14 +124,14 @@ impl Registry {
 
     /// Asks the backend, for a bounded number of callers at one time: keys that nobody has can be made up
     /// without end, and each new one must be asked for.
-    async fn load_identity(&self, id: KeyId, epoch: Epoch) -> Result<Option<Identity>, Error> {
+    async fn load_identity(&self, id: KeyId, epoch: Epoch, deadline: Deadline) -> Result<Option<Identity>, Error> {
         // The semaphore is never closed, and a load without a permit would only be one too many.
         let permit = self.loads.acquire().await.ok();
-        let identity = match self.freshness.load(&self.api_key(id), epoch).await? {
+        let identity = match self.freshness.load(&self.api_key(id), epoch, deadline).await? {
             None => None,
             Some(record) => {
                 let key = ApiKey::read(&record)?;
-                let tenant = self.tenant_in(&key.tenant, epoch).await?;
+                let tenant = self.tenant_in(&key.tenant, epoch, deadline).await?;
                 tenant.map(|tenant| Identity { tenant, key: Arc::new(key) })
             }
         };

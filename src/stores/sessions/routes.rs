@@ -13,6 +13,7 @@ use super::types::{
 use super::upkeep::Upkeep;
 use super::{SessionId, SessionRef};
 use crate::base::code::Code;
+use crate::base::deadline::Deadline;
 use crate::base::duration::DurationField;
 use crate::base::text::Name;
 use crate::db::Database;
@@ -52,8 +53,9 @@ impl OpenSessions {
 impl Opens for OpenSessions {
     type Store = Sessions;
 
-    fn open(&self, tenant: &Tenant) -> Sessions {
-        Sessions::new(self.database.tenant(&tenant.id), self.settings.for_tenant(tenant), self.upkeep.clone())
+    fn open(&self, tenant: &Tenant, deadline: Deadline) -> Sessions {
+        let db = self.database.tenant(&tenant.id).by(deadline);
+        Sessions::new(db, self.settings.for_tenant(tenant), self.upkeep.clone())
     }
 }
 

@@ -1,6 +1,7 @@
 //! How long what is remembered counts.
 
 use super::*;
+use crate::base::deadline::Deadline;
 
 #[tokio::test]
 async fn a_revoked_key_is_refused_here_at_once_and_on_a_busy_server_elsewhere_within_a_second() {
@@ -161,10 +162,10 @@ async fn when_the_backend_is_down_requests_are_refused_after_a_second_and_served
         settle().await;
     }
     world.pass(1);
-    assert_eq!(registry.verify(secret.expose()).await.unwrap_err(), DOWN);
-    assert_eq!(registry.verify(made_up_key().expose()).await.unwrap_err(), DOWN);
-    assert_eq!(registry.tenant(&id("acme")).await.unwrap_err(), DOWN);
-    assert!(matches!(registry.verify("agk_malformed").await, Ok(Verification::Unknown)));
+    assert_eq!(registry.verify(secret.expose(), Deadline::NONE).await.unwrap_err(), DOWN);
+    assert_eq!(registry.verify(made_up_key().expose(), Deadline::NONE).await.unwrap_err(), DOWN);
+    assert_eq!(registry.tenant(&id("acme"), Deadline::NONE).await.unwrap_err(), DOWN);
+    assert!(matches!(registry.verify("agk_malformed", Deadline::NONE).await, Ok(Verification::Unknown)));
     *world.wire.cut.lock() = false;
     assert!(knows(&registry, &secret).await);
 }
@@ -184,7 +185,7 @@ async fn a_look_that_fails_fails_all_who_waited_for_it() {
     let requests: Vec<_> = (0..100)
         .map(|_| {
             let (registry, secret) = (registry.clone(), secret.clone());
-            tokio::spawn(async move { registry.verify(secret.expose()).await.map(drop) })
+            tokio::spawn(async move { registry.verify(secret.expose(), Deadline::NONE).await.map(drop) })
         })
         .collect();
     settle().await;

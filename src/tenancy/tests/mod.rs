@@ -7,6 +7,7 @@ mod verification;
 
 use super::*;
 use crate::base::clock::{Clock, ManualClock, Timestamp};
+use crate::base::deadline::Deadline;
 use crate::base::secret::Secret;
 use crate::base::text::TenantId;
 use crate::db::transport::memory::Memory;
@@ -156,7 +157,7 @@ fn secret_part(key: &Secret) -> &str {
 }
 
 async fn identity(registry: &Registry, key: &Secret) -> Option<Identity> {
-    match registry.verify(key.expose()).await.unwrap() {
+    match registry.verify(key.expose(), Deadline::NONE).await.unwrap() {
         Verification::Known(identity) => Some(identity),
         Verification::Unknown => None,
     }

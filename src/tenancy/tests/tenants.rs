@@ -1,6 +1,7 @@
 //! What an admin does to tenants.
 
 use super::*;
+use crate::base::deadline::Deadline;
 
 fn named(name: &str) -> TenantChange {
     TenantChange { name: Change::Set(Label::parse(name).unwrap()), ..TenantChange::default() }
@@ -112,5 +113,8 @@ async fn a_record_that_cannot_be_read_is_an_error_and_not_a_missing_tenant() {
     let broken = crate::db::Command::set(&key, "{broken", crate::db::Expiry::Never);
     registry.db.run(broken).await.unwrap().done().unwrap();
     assert_eq!(registry.load_tenant(&id("acme")).await, Err(Error::unexpected("a tenant")));
-    assert_eq!(world.server().verify(secret.expose()).await.unwrap_err(), Error::unexpected("a tenant"));
+    assert_eq!(
+        world.server().verify(secret.expose(), Deadline::NONE).await.unwrap_err(),
+        Error::unexpected("a tenant")
+    );
 }

@@ -1,6 +1,7 @@
 //! Whose key it is.
 
 use super::*;
+use crate::base::deadline::Deadline;
 
 #[tokio::test]
 async fn a_key_is_its_tenants_and_comes_with_its_scopes() {
@@ -40,7 +41,7 @@ async fn a_tenant_that_is_known_is_not_asked_for_again() {
     assert!(knows(&registry, &first).await);
     settle().await;
     world.wire.said();
-    assert!(registry.tenant(&id("acme")).await.unwrap().is_some());
+    assert!(registry.tenant(&id("acme"), Deadline::NONE).await.unwrap().is_some());
     assert_eq!(world.wire.said(), [""; 0]);
     assert!(knows(&registry, &second).await);
     assert_eq!(world.wire.said().len(), 1, "the key alone");
@@ -54,7 +55,7 @@ async fn a_malformed_key_costs_no_call_even_on_a_cold_server() {
     let last = wrong.pop().unwrap();
     wrong.push(if last == '0' { '1' } else { '0' });
     for text in ["", "agk_", "Bearer x", wrong.as_str(), &"agk_".repeat(1000), "agk_é"] {
-        assert!(matches!(registry.verify(text).await, Ok(Verification::Unknown)), "{text}");
+        assert!(matches!(registry.verify(text, Deadline::NONE).await, Ok(Verification::Unknown)), "{text}");
     }
     assert_eq!(world.wire.said(), [""; 0]);
 }
@@ -157,14 +158,14 @@ async fn a_suspended_tenant_is_seen_as_suspended_within_a_second_and_its_keys_st
     let (here, there) = (world.server(), world.server());
     let (_, secret) = acme(&here).await;
     assert_eq!(identity(&there, &secret).await.unwrap().tenant.status, Status::Active);
-    assert_eq!(there.tenant(&id("acme")).await.unwrap().unwrap().status, Status::Active);
+    assert_eq!(there.tenant(&id("acme"), Deadline::NONE).await.unwrap().unwrap().status, Status::Active);
     let change = TenantChange { status: Some(Status::Suspended), ..TenantChange::default() };
     here.update_tenant(&id("acme"), |_| true, change).await.unwrap();
     assert_eq!(identity(&here, &secret).await.unwrap().tenant.status, Status::Suspended, "here at once");
     world.pass(1_000);
     assert_eq!(identity(&there, &secret).await.unwrap().tenant.status, Status::Suspended);
-    assert_eq!(there.tenant(&id("acme")).await.unwrap().unwrap().status, Status::Suspended);
-    assert!(there.tenant(&id("nobody")).await.unwrap().is_none());
+    assert_eq!(there.tenant(&id("acme"), Deadline::NONE).await.unwrap().unwrap().status, Status::Suspended);
+    assert!(there.tenant(&id("nobody"), Deadline::NONE).await.unwrap().is_none());
 }
 
 #[tokio::test]

@@ -76,7 +76,8 @@ impl<T: RedisTransport> RedisTransport for Retry<T> {
                 self.earn();
                 return outcome;
             };
-            if !self.spend() {
+            // Too late for the answer to reach anybody: what is known now is what the caller gets.
+            if batch.deadline().left(Duration::MAX) <= pause || !self.spend() {
                 return outcome;
             }
             tokio::time::sleep(pause).await;

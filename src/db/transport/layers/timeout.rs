@@ -1,4 +1,5 @@
-//! A limit on the time of one attempt. What did not answer in time may still run.
+//! A limit on the time of one attempt, which ends with the request's own. What did not answer in time may
+//! still run.
 
 use crate::base::patience::Patience;
 use crate::db::command::Batch;
@@ -9,21 +10,31 @@ use std::time::Duration;
 /// Gives up on an attempt after a while.
 pub struct Timeout<T> {
     inner: T,
+    limit: Duration,
     patience: Patience,
 }
 
 impl<T: RedisTransport> Timeout<T> {
-    /// `inner`, at most `limit` long per attempt.
+    /// `inner`, at most `limit` long per attempt, and no longer than its caller waits.
     pub fn new(inner: T, limit: Duration) -> Self {
-        Timeout { inner, patience: Patience::new(limit) }
+        Timeout { inner, limit, patience: Patience::new(limit) }
     }
 }
 
 impl<T: RedisTransport> RedisTransport for Timeout<T> {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(async move {
-            let attempt = self.patience.within(self.inner.execute(batch));
-            attempt.await.unwrap_or(Err(Error::new(ErrorKind::TimedOut, Delivery::Unknown)))
+            let left = batch.deadline().left(self.limit);
+            if left.is_zero() {
+                return Err(Error::new(ErrorKind::TimedOut, Delivery::NotSent));
+            }
+            let attempt = self.inner.execute(batch);
+            let outcome = if left == self.limit {
+                self.patience.within(attempt).await
+            } else {
+                tokio::time::timeout(left, attempt).await.ok()
+            };
+            outcome.unwrap_or(Err(Error::new(ErrorKind::TimedOut, Delivery::Unknown)))
         })
     }
 }

@@ -1,0 +1,53 @@
+//! Whether the backend can be asked at all, for those who have something to do while it cannot. The layers
+//! that open and close the doors to it tell; whoever holds a handle is told.
+
+use tokio::sync::watch;
+
+/// A handle on the one answer; all clones share it.
+#[derive(Debug, Clone)]
+pub struct Outage(watch::Sender<bool>);
+
+impl Default for Outage {
+    fn default() -> Self {
+        Outage(watch::Sender::new(false))
+    }
+}
+
+impl Outage {
+    /// From now on there is one, or none any more. Says whether that is news.
+    pub fn set(&self, is_on: bool) -> bool {
+        self.0.send_if_modified(|known| std::mem::replace(known, is_on) != is_on)
+    }
+
+    /// Whether there is one: every door to the backend is shut.
+    pub fn is_on(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Waits until there is one, or none.
+    pub async fn becomes(&self, is_on: bool) {
+        // The sender lives as long as this handle.
+        if self.0.subscribe().wait_for(|now| *now == is_on).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_clone_is_told_when_it_begins_and_when_it_ends() {
+        let (told, tells) = {
+            let outage = Outage::default();
+            (outage.clone(), outage)
+        };
+        assert!(!told.is_on());
+        assert!(tells.set(true) && !tells.set(true), "news only once");
+        told.becomes(true).await;
+        assert!(told.is_on());
+        tells.set(false);
+        told.becomes(false).await;
+    }
+}
