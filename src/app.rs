@@ -9,11 +9,12 @@ use crate::admin;
 use crate::base::clock::Clock;
 use crate::config::Config;
 use crate::db::transport::layers::metrics::BackendMetrics;
-use crate::db::{BackendClock, Database};
+use crate::db::{BackendClock, Database, Outage};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Endpoints, HttpMetrics, Platform};
-use crate::stores::sessions::{Upkeep, routes as sessions};
+use crate::stores::sessions::standby::{Bounds, Standby};
+use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
 use idempotency::Records;
@@ -30,6 +31,7 @@ pub struct Application {
     database: Database,
     sessions: web::Data<sessions::OpenSessions>,
     sessions_upkeep: Arc<Upkeep>,
+    standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
     monitor: Arc<Monitor>,
@@ -48,22 +50,36 @@ impl Application {
         let backend_metrics = BackendMetrics::register(&mut metrics);
         let http_metrics = HttpMetrics::register(&mut metrics);
         let backend = backend::open(&config, &clock, &backend_metrics)?;
-        let database = Database::new(backend.transport, &config.key_prefix, BackendClock::new(clock.clone()));
+        let outage = Outage::default();
+        let backend_clock = BackendClock::new(clock.clone());
+        let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(&mut metrics, &sessions_upkeep);
-        let open = sessions::OpenSessions::new(sessions_in, config.sessions.clone(), sessions_upkeep.clone());
-        let steady = Arc::new(SteadyClock::start());
+        let settings = config.sessions.clone();
+        let registry = Registry::new(database.system(), Arc::new(SteadyClock::start()), RegistrySettings::default());
+        let (standby, registry) = match config.session_fallback {
+            SessionFallback::None => (None, registry),
+            SessionFallback::Memory => {
+                let (sessions_in, upkeep) = (sessions_in.clone(), sessions_upkeep.clone());
+                let bounds = Bounds::default();
+                let standby =
+                    Standby::new(outage.clone(), sessions_in, backend_clock, settings.clone(), upkeep, bounds);
+                (Some(standby), registry.recalling_in(outage))
+            }
+        };
+        let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
         let draining = Draining::default();
         Ok(Application {
-            registry: Arc::new(Registry::new(database.system(), steady, RegistrySettings::default())),
+            registry: Arc::new(registry),
             monitor: Arc::new(Monitor::new(database.clone(), backend.name, draining.clone())),
             config: Arc::new(config),
             database,
             sessions: web::Data::new(open),
             sessions_upkeep,
+            standby,
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
             http_metrics,
@@ -87,8 +103,11 @@ impl Application {
     }
 
     /// Starts what goes on in the background, on this thread's runtime: watching the backend, and clearing
-    /// what has ended.
+    /// what has ended, and standing in for the backend where that is wanted.
     pub fn start_background(&self) {
+        if let Some(standby) = &self.standby {
+            tokio::spawn(standby.clone().follow());
+        }
         tokio::spawn(self.monitor.clone().watch());
         tokio::spawn(upkeep::run(
             self.sessions_upkeep.clone(),

@@ -29,6 +29,17 @@ impl From<Scope> for Access {
     }
 }
 
+/// What an endpoint does while the backend cannot be asked and `SESSION_FALLBACK` names what stands in. Each capability
+/// declares it in its rows; `docs/architecture.md` has the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InOutage {
+    /// Refuses, from the authentication on: it would lose or invent data.
+    #[default]
+    Refuse,
+    /// Knows its caller by what this server remembers, and answers from this process what that can vouch for.
+    Local,
+}
+
 /// What makes the schema of a body.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -70,6 +81,8 @@ pub struct Endpoint {
     pub refusals: &'static [Code],
     /// Whether it creates something, and so honours `Idempotency-Key`.
     pub creates: bool,
+    /// What it does while the backend cannot be asked.
+    pub in_outage: InOutage,
     placeholders: Vec<usize>,
     run: Run,
 }
@@ -141,6 +154,7 @@ impl Endpoints {
             answers: Vec::new(),
             refusals: &[],
             creates: false,
+            in_outage: InOutage::Refuse,
             placeholders,
             run,
         });
@@ -197,6 +211,11 @@ impl Endpoints {
     /// It creates something: `Idempotency-Key` is honoured.
     pub fn creates(self) -> Self {
         self.describe(|row| row.creates = true)
+    }
+
+    /// What it does while the backend cannot be asked.
+    pub fn in_outage(self, does: InOutage) -> Self {
+        self.describe(|row| row.in_outage = does)
     }
 
     /// The rows of both.
