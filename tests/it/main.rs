@@ -16,4 +16,5 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod standby;
 mod tls;

@@ -63,6 +63,16 @@ impl Journal {
         known.drain(..older);
     }
 
+    /// A session that is held here has another id now: who spared it spares it still.
+    pub(super) fn renamed(&mut self, tenant: &TenantId, user: &Name, old: &SessionRef, new: &SessionRef) {
+        let Some(all) = self.users.get_mut(&(tenant.clone(), user.clone())) else { return };
+        for spared in all.iter_mut().filter_map(|ended| ended.spared.as_mut()) {
+            if *spared == old.fingerprint {
+                spared.clone_from(&new.fingerprint);
+            }
+        }
+    }
+
     /// The sessions that have been ended, by tenant.
     pub(super) fn sessions(&self) -> HashMap<&TenantId, Vec<(&SessionRef, Ended)>> {
         let mut by_tenant: HashMap<&TenantId, Vec<_>> = HashMap::new();

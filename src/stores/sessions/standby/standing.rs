@@ -59,6 +59,11 @@ impl Here<'_> {
         self.local.ledger.changed(self.tenant, session, None);
     }
 
+    fn renamed(&mut self, old: &SessionRef, session: &Session) {
+        self.local.ledger.renamed(self.tenant, old, session);
+        self.local.journal.renamed(self.tenant, &session.user_id, old, &session.reference);
+    }
+
     fn room_for(&self, sessions: usize, bytes: usize) -> Result<(), Error> {
         if self.local.ledger.has_room(sessions, bytes) { Ok(()) } else { Err(away()) }
     }
@@ -284,7 +289,7 @@ impl Standing {
         };
         let outcome = here.sessions.rotate(id, only).await?;
         if let RenewOutcome::Renewed(session) = &outcome {
-            here.local.ledger.renamed(here.tenant, id.reference(), session);
+            here.renamed(id.reference(), session);
         }
         Ok(outcome)
     }
@@ -307,7 +312,7 @@ impl Standing {
         let outcome = here.sessions.refresh(token).await?;
         match &outcome {
             RefreshOutcome::Refreshed { session, refresh: RefreshToken { expires_at, .. } } => {
-                here.local.ledger.renamed(here.tenant, &at, session);
+                here.renamed(&at, session);
                 here.local.ledger.changed(here.tenant, session, Some(*expires_at));
             }
             RefreshOutcome::Reused => here.end(&at),
