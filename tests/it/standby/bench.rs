@@ -27,6 +27,8 @@ pub enum Fails {
     Answerless,
     /// It is lost on its way, which nobody can tell from the former.
     Halfway,
+    /// It is still on its way, and arrives when it is let.
+    Late,
 }
 
 /// The way from one server to the backend.
@@ -34,6 +36,7 @@ pub struct Way {
     backend: Arc<Memory>,
     /// How many batches are carried before the failure.
     state: Mutex<(usize, Fails)>,
+    late: Mutex<Vec<Batch>>,
     pub failed: AtomicUsize,
 }
 
@@ -57,6 +60,9 @@ impl RedisTransport for Way {
                 }
             }
             self.failed.fetch_add(1, Ordering::SeqCst);
+            if fails == Fails::Late {
+                self.late.lock().unwrap().push(batch.clone());
+            }
             Err(match fails {
                 Fails::Unsent => Failure::new(ErrorKind::Unreachable, Delivery::NotSent),
                 _ => Failure::new(ErrorKind::TimedOut, Delivery::Unknown),
@@ -90,8 +96,12 @@ impl World {
     }
 
     pub fn server_with(&self, bounds: Bounds) -> Server {
-        let way =
-            Way { backend: self.backend.clone(), state: Mutex::new((0, Fails::Not)), failed: AtomicUsize::new(0) };
+        let way = Way {
+            backend: self.backend.clone(),
+            state: Mutex::new((0, Fails::Not)),
+            late: Mutex::default(),
+            failed: AtomicUsize::new(0),
+        };
         let (way, clock) = (Arc::new(way), BackendClock::new(Arc::new(self.clock.clone())));
         let database = Database::new(way.clone(), "agentapi", clock.clone());
         let (outage, upkeep) = (Outage::default(), Arc::new(Upkeep::default()));
@@ -147,6 +157,15 @@ impl Server {
         self.fail_after(0, Fails::Not);
         self.outage.set(false);
         self.standby.give_back().await
+    }
+
+    /// What was still on its way arrives: how many batches.
+    pub async fn arrive(&self) -> usize {
+        let late = std::mem::take(&mut *self.way.late.lock().unwrap());
+        for batch in &late {
+            drop(self.way.backend.execute(batch).await);
+        }
+        late.len()
     }
 
     pub async fn held(&self) -> usize {

@@ -37,7 +37,7 @@ enum Step {
 type Move = (bool, usize, usize, Step);
 
 fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let fails = prop_oneof![Just(Fails::Unsent), Just(Fails::Answerless), Just(Fails::Halfway)];
+    let fails = prop_oneof![Just(Fails::Unsent), Just(Fails::Answerless), Just(Fails::Halfway), Just(Fails::Late)];
     let step = prop_oneof![
         6 => any::<bool>().prop_map(|refresh| Step::Create { refresh }),
         4 => Just(Step::Read),
@@ -295,6 +295,8 @@ fn no_acknowledged_write_is_lost_and_nothing_that_was_ended_is_alive() {
                 model.go(one).await;
             }
             model.heal().await;
+            model.cut_off.arrive().await;
+            model.check().await;
             // The refresh tokens of those that live still work.
             for known in model.known.iter().filter(|known| known.alive) {
                 let Some(token) = &known.token else { continue };

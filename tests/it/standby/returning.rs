@@ -173,7 +173,7 @@ async fn a_session_that_was_given_to_another_user_here_is_found_among_that_ones(
 /// Fails at every step of the way back, in every way, and demands that nothing is lost and nothing comes back.
 #[tokio::test]
 async fn a_way_back_that_fails_anywhere_loses_nothing_and_brings_nothing_back() {
-    for fails in [Fails::Unsent, Fails::Answerless, Fails::Halfway] {
+    for fails in [Fails::Unsent, Fails::Answerless, Fails::Halfway, Fails::Late] {
         let mut failures = 0;
         for step in 0.. {
             let world = World::new();
@@ -206,6 +206,7 @@ async fn a_way_back_that_fails_anywhere_loses_nothing_and_brings_nothing_back() 
             // The other server ends what it finds.
             let ended_there = other.sessions().revoke(kept.reference(), &always()).await.unwrap();
             server.heal().await.unwrap();
+            assert_eq!(server.arrive().await > 0, fails == Fails::Late && !came_back);
             let kept_there = data(&server.sessions(), &kept).await.is_some();
             assert_eq!(kept_there, ended_there == RevokeOutcome::Absent, "{fails:?} at {step}");
             assert_eq!(data(&server.sessions(), &doomed).await.is_some(), came_back, "{fails:?} at {step}");
