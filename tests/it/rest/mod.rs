@@ -1,6 +1,9 @@
 //! The REST backend against a real HTTP server in front of a real Redis, and against servers that fail.
 
+mod bounds;
 mod failures;
+mod kinds;
+mod matrix;
 mod scripts;
 mod setup;
 
