@@ -9,8 +9,8 @@ pub enum Fate {
     Fails(Error),
     /// It is answered, and each of its commands was refused with this.
     EachRefused(&'static str),
-    /// It is answered, with nothing for each of its commands.
-    EachNothing,
+    /// It is answered, with nothing for its first command.
+    FirstNothing,
     /// It is served.
     Served,
 }
@@ -64,6 +64,7 @@ pub fn kinds(elsewhere: &str) -> Vec<Kind> {
     let refused = ErrorKind::Refused(Refusal::from_line("ERR canary-7f3a is not well"));
     let (no_reason, not_json) = ("a status of failure without its reason", "the answer is not JSON of its form");
     let (count, too_long) = ("the number of results is not that of the commands", "the answer is longer than allowed");
+    let not_ours = "the answer is not that of this request";
     let redirect = |code| status(code, &[("location", elsewhere)], HTML);
     vec![
         throttled("429", None, None),
@@ -103,7 +104,9 @@ pub fn kinds(elsewhere: &str) -> Vec<Kind> {
             fate: Fate::EachRefused("ERR canary-7f3a"),
             hangs: false,
         },
-        Kind { name: "null", fault: Fault::EachResult("null"), fate: Fate::EachNothing, hangs: false },
+        Kind { name: "null", fault: Fault::FirstResult("null"), fate: Fate::FirstNothing, hangs: false },
+        broken("null for everything", Fault::EachResult("null"), not_ours),
+        broken("the answer to the request before", Fault::Stale, not_ours),
         broken("beyond 64 bits", Fault::EachResult("18446744073709551615"), "a number is beyond 64 bits"),
         broken("beyond a double", Fault::EachResult("1e308"), "a number is not an integer of 64 bits"),
         broken("bad base64", Fault::EachResult("\"canary-7f3a!\""), "a text is not base64"),

@@ -79,12 +79,21 @@ fn asked(operation: Operation, tag: &str) -> Vec<Asked> {
 
 static COUNTER: Script = Script::new("test/counter", "return redis.call('INCR', ARGV[1])", Effect::Once);
 
+/// What somebody with this answer gets where the first result of all is nothing.
+fn without_first(asked: &Asked, is_first: bool) -> Vec<Reply> {
+    let mut answer = asked.answer.clone();
+    if is_first {
+        answer[0] = Reply::Nil;
+    }
+    answer
+}
+
 /// What the fault makes of one caller's batch; nothing when it is as it should be.
-fn wrong(kind: &Kind, asked: &Asked, outcome: &Result<Vec<Reply>, Error>) -> Option<String> {
+fn wrong(kind: &Kind, asked: &Asked, is_first: bool, outcome: &Result<Vec<Reply>, Error>) -> Option<String> {
     let expected = match &kind.fate {
         Fate::Fails(error) => Err(error.clone()),
         Fate::EachRefused(line) => Ok(vec![refused(line); asked.answer.len()]),
-        Fate::EachNothing => Ok(vec![Reply::Nil; asked.answer.len()]),
+        Fate::FirstNothing => Ok(without_first(asked, is_first)),
         Fate::Served => Ok(asked.answer.clone()),
     };
     (*outcome != expected).then(|| format!("{outcome:?} in place of {expected:?}"))
@@ -119,6 +128,11 @@ async fn walk(kind: &Kind, redis: &Redis) -> usize {
         }
         let merged = Pipelining::new(rest.clone(), 1);
         let door: &dyn RedisTransport = if operation == Operation::Merged { &merged } else { &*rest };
+        if matches!(kind.fault, Fault::Stale) {
+            // The answer of which this one will get another's.
+            let others = asked(operation, &format!("{tag}:other"));
+            assert!(join_all(others.iter().map(|other| door.execute(&other.batch))).await.iter().all(Result::is_ok));
+        }
         let before = double.injected(&kind.fault);
         let (fault, in_full) = (kind.fault.clone(), operation == Operation::ScriptInFull);
         double.inject_where(move |call| (!in_full || call.says("\"EVAL\"")).then(|| fault.clone()));
@@ -128,8 +142,8 @@ async fn walk(kind: &Kind, redis: &Redis) -> usize {
         double.heal();
         let injected = double.injected(&kind.fault) - before;
         assert_eq!(injected, 1, "{case}: faults injected; merged callers share one request");
-        for (caller, outcome) in callers.iter().zip(&outcomes) {
-            assert_eq!(wrong(kind, caller, outcome), None, "{case}");
+        for (index, (caller, outcome)) in callers.iter().zip(&outcomes).enumerate() {
+            assert_eq!(wrong(kind, caller, index == 0, outcome), None, "{case}");
             assert!(!format!("{outcome:?}").contains(CANARY), "{case} shows the fault");
         }
         assert!(took < command_timeout + SLACK, "{case} took {took:?}");

@@ -1,5 +1,6 @@
 //! The REST backend against a real HTTP server in front of a real Redis, and against servers that fail.
 
+mod application;
 mod bounds;
 mod failures;
 mod kinds;

@@ -5,9 +5,14 @@
 //! refused before anything is sent; values that come back may hold any bytes. A status other than `OK`
 //! arrives as a value. Everything else is held equal by the conformance suite.
 //!
+//! An answer over HTTP/1.1 belongs to a request by its place alone, and a server or a proxy that loses count gives
+//! each client another's answers from then on. So every request ends with a `PING` of a mark of its own (a command
+//! that Upstash does not bill), and an answer without that mark is nobody's.
+//!
 //! Errors here are made of what is known about delivery and nothing else: those of the HTTP client print
 //! URLs, so they are read and dropped.
 
+mod mark;
 mod settings;
 mod sync_token;
 mod wire;
@@ -18,6 +23,7 @@ pub use wording::KeyLocking;
 
 use super::{Execution, RedisTransport};
 use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
+use mark::Marks;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::HashSet;
@@ -43,6 +49,7 @@ pub struct Rest {
     max_reply_bytes: usize,
     wordings: Wordings,
     sync: SyncToken,
+    marks: Marks,
 }
 
 /// How scripts go into a request.
@@ -68,6 +75,7 @@ impl Rest {
             max_reply_bytes: settings.max_reply_bytes,
             wordings: Wordings::new(key_locking),
             sync: SyncToken::default(),
+            marks: Marks::new(),
         })
     }
 
@@ -121,7 +129,8 @@ impl Rest {
         scripts: Scripts,
         deadline: Instant,
     ) -> Result<Vec<Reply>, Error> {
-        let body = self.body(commands, scripts).map_err(|kind| Error::new(kind, Delivery::NotSent))?;
+        let mark = self.marks.next();
+        let body = self.body(commands, scripts, &mark).map_err(|kind| Error::new(kind, Delivery::NotSent))?;
         let time_left = deadline.saturating_duration_since(Instant::now());
         if time_left.is_zero() {
             return Err(Error::new(ErrorKind::TimedOut, Delivery::NotSent));
@@ -142,7 +151,7 @@ impl Rest {
             }
             status => {
                 let body = read(response, self.max_reply_bytes).await?;
-                return wire::replies(status.as_u16(), &body, commands.len());
+                return mark::taken_off(wire::replies(status.as_u16(), &body, commands.len() + 1)?, &mark);
             }
         };
         // What is known must not be lost to a body that never ends.
@@ -152,7 +161,7 @@ impl Rest {
         Err(by_status)
     }
 
-    fn body(&self, commands: &[&Command], scripts: Scripts) -> Result<Vec<u8>, ErrorKind> {
+    fn body(&self, commands: &[&Command], scripts: Scripts, mark: &str) -> Result<Vec<u8>, ErrorKind> {
         let mut body = Vec::with_capacity(commands.iter().flat_map(|c| c.args()).map(|arg| arg.len() + 8).sum());
         let mut said = HashSet::new();
         for command in commands {
@@ -173,6 +182,7 @@ impl Rest {
             };
             wire::push_command(&mut body, start.into_iter().chain(arguments.skip(start.len())))?;
         }
+        wire::push_command(&mut body, [b"PING", mark.as_bytes()].into_iter())?;
         body.push(b']');
         Ok(body)
     }

@@ -53,6 +53,10 @@ pub enum Fault {
     RefuseEach(&'static str),
     /// Runs everything and puts this JSON in place of each result.
     EachResult(&'static str),
+    /// Runs everything and puts this JSON in place of the first result.
+    FirstResult(&'static str),
+    /// Runs everything and answers what it answered to the last request before that had as many commands.
+    Stale,
     /// Waits before it runs anything.
     DelayBefore(Duration),
     /// Runs everything and waits before it answers.
@@ -88,6 +92,8 @@ impl Fault {
             | Fault::OneResultMore
             | Fault::ItemError(..)
             | Fault::EachResult(_)
+            | Fault::FirstResult(_)
+            | Fault::Stale
             | Fault::DelayAfter(_)
             | Fault::Twice(_) => Moment::After,
             _ => Moment::Instead,
@@ -153,6 +159,10 @@ impl Fault {
             Fault::EachResult(text) => {
                 let value: Value = serde_json::from_str(text).expect("JSON");
                 results.fill(json!({"result": value}));
+            }
+            Fault::FirstResult(text) => {
+                let value: Value = serde_json::from_str(text).expect("JSON");
+                results[0] = json!({"result": value});
             }
             _ => {}
         }

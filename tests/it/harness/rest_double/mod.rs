@@ -25,7 +25,7 @@ use std::thread::JoinHandle;
 pub struct Seen {
     pub path: String,
     pub headers: HashMap<String, String>,
-    /// The names of its commands.
+    /// The names of its commands, but for the mark at their end.
     pub commands: Vec<String>,
 }
 
@@ -56,6 +56,8 @@ struct Shared {
     requests: AtomicU64,
     commands: AtomicU64,
     seen: Mutex<Vec<Seen>>,
+    /// The last results of each number, for [`Fault::Stale`].
+    last: Mutex<HashMap<usize, Vec<serde_json::Value>>>,
     hook: RwLock<Option<Hook>>,
     injected: Mutex<HashMap<Discriminant<Fault>, u64>>,
 }
@@ -111,6 +113,7 @@ impl RestDouble {
             requests: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             seen: Mutex::default(),
+            last: Mutex::default(),
             hook: RwLock::default(),
             injected: Mutex::default(),
         });
@@ -161,7 +164,7 @@ impl RestDouble {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    /// How many commands came in well-formed requests.
+    /// How many commands came in well-formed requests, their marks not counted.
     pub fn commands(&self) -> u64 {
         self.shared.commands.load(Ordering::SeqCst)
     }

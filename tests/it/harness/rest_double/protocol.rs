@@ -1,6 +1,6 @@
 //! The protocol, from the reference: `/pipeline` and `/multi-exec` under any prefix.
 
-use super::faults::Moment;
+use super::faults::{Fault, Moment};
 use super::resp::{Connection, Resp};
 use super::{Call, Seen, Shared};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::Method, web};
@@ -55,7 +55,10 @@ pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: 
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
-        commands: commands.iter().map(|command| String::from_utf8_lossy(&command[0]).to_uppercase()).collect(),
+        commands: without_mark(&commands)
+            .iter()
+            .map(|command| String::from_utf8_lossy(&command[0]).to_uppercase())
+            .collect(),
     });
     if let Some(results) = fault.as_ref().and_then(|fault| fault.instead(commands.len())) {
         return respond(HttpResponse::Ok(), results.into());
@@ -73,9 +76,13 @@ pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: 
     };
     let base64 = header(&request, "upstash-encoding") == Some("base64");
     let mut results: Vec<Value> = replies.iter().map(|reply| item(reply, base64)).collect();
+    let last = shared.last.lock().insert(results.len(), results.clone());
     if let Some(fault) = &fault {
         if fault.moment() == Moment::After {
             shared.inject(fault);
+        }
+        if let (Fault::Stale, Some(last)) = (fault, last) {
+            results = last;
         }
         fault.distort(&mut results);
         if let Some(response) = fault.after(&request, Value::from(results.clone()).to_string().as_bytes()).await {
@@ -83,6 +90,14 @@ pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: 
         }
     }
     respond(HttpResponse::Ok(), results.into())
+}
+
+/// The commands without the `PING` by which the client knows an answer again.
+fn without_mark(commands: &Commands) -> &[Vec<Vec<u8>>] {
+    match commands.split_last() {
+        Some((last, rest)) if last.len() == 2 && last[0] == b"PING" => rest,
+        _ => commands,
+    }
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
