@@ -5,6 +5,7 @@ mod bounds;
 mod failures;
 mod kinds;
 mod matrix;
+mod memory;
 mod scripts;
 mod setup;
 

@@ -29,11 +29,15 @@ use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::HashSet;
 use std::time::Duration;
 use sync_token::{SYNC_TOKEN, SyncToken};
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
 use wording::Wordings;
 
 /// The longest wait that the endpoint may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Answers above this size are read one at a time: how many are in flight is no factor in the memory they take.
+const LARGE: usize = 1024 * 1024;
 
 /// How much of a body, and for how long, is read where the status has said everything: enough for the sentence
 /// that comes with it, so that the connection can be used again.
@@ -50,6 +54,7 @@ pub struct Rest {
     wordings: Wordings,
     sync: SyncToken,
     marks: Marks,
+    large: Semaphore,
 }
 
 /// How scripts go into a request.
@@ -76,6 +81,7 @@ impl Rest {
             wordings: Wordings::new(key_locking),
             sync: SyncToken::default(),
             marks: Marks::new(),
+            large: Semaphore::new(1),
         })
     }
 
@@ -150,12 +156,12 @@ impl Rest {
                 Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent)
             }
             status => {
-                let body = read(response, self.max_reply_bytes).await?;
+                let (body, _place) = self.read(response, self.max_reply_bytes, deadline).await?;
                 return mark::taken_off(wire::replies(status.as_u16(), &body, commands.len() + 1)?, &mark);
             }
         };
         // What is known must not be lost to a body that never ends.
-        if tokio::time::timeout(COURTESY, read(response, COURTESY_BYTES)).await.is_err() {
+        if timeout(COURTESY, self.read(response, COURTESY_BYTES, deadline)).await.is_err() {
             tracing::trace!("the body of a refusal did not end");
         }
         Err(by_status)
@@ -186,24 +192,37 @@ impl Rest {
         body.push(b']');
         Ok(body)
     }
-}
 
-/// The body of an answer, up to the bound.
-async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Error> {
-    let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
-    let announced = response.content_length().unwrap_or(0);
-    if announced > longest as u64 {
-        return Err(too_long());
-    }
-    // Room is made as bytes come: an announcement costs its sender nothing.
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
-        if body.len() + chunk.len() > longest {
+    /// The body of an answer, up to the bound, and the place among the large ones that it holds if it is one.
+    async fn read(
+        &self,
+        mut response: Response,
+        longest: usize,
+        deadline: Instant,
+    ) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Error> {
+        let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
+        let announced = response.content_length().unwrap_or(0);
+        if announced > longest as u64 {
             return Err(too_long());
         }
-        body.extend_from_slice(&chunk);
+        // Room is made as bytes come: an announcement costs its sender nothing.
+        let (mut body, mut place) = (Vec::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
+            let length = body.len() + chunk.len();
+            if length > longest {
+                return Err(too_long());
+            }
+            if length > LARGE && place.is_none() {
+                let turn = timeout_at(deadline, self.large.acquire()).await;
+                let late = Error::new(ErrorKind::TimedOut, Delivery::Unknown);
+                place = Some(turn.map_err(|_| late.clone())?.map_err(|_| late)?);
+                // Memory that is not written costs nothing; to move a body that grows would hold it twice.
+                body.reserve_exact(longest - body.len());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, place))
     }
-    Ok(body)
 }
 
 impl RedisTransport for Rest {
