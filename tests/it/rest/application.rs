@@ -285,6 +285,5 @@ async fn whatever_fails_the_client_is_told_what_is_so_and_nothing_of_the_fault()
     assert!(faults.is_empty(), "{} of them:\n{}", faults.len(), faults.join("\n"));
     let twice = kinds.iter().filter(|kind| is_worth_a_second_try(kind)).count();
     assert_eq!(cases.iter().sum::<usize>(), (kinds.len() + twice) * OPERATIONS.len());
-    println!("{} kinds, {} cases", kinds.len(), cases.iter().sum::<usize>());
     assert_eq!(elsewhere.requests(), 0, "no redirect was followed");
 }

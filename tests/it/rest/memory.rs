@@ -84,7 +84,6 @@ async fn answers_without_end_cost_no_more_than_the_bound_of_one() {
         }
     }
     let grown = server.bytes("VmHWM").saturating_sub(before);
-    println!("grown by {} MiB at most", grown / MEBIBYTE);
     assert!(grown > 32 * MEBIBYTE, "grown by {grown}: the floods did not arrive");
     assert!(grown < LARGE_ANSWER + SLACK, "grown by {} MiB", grown / MEBIBYTE);
 }
