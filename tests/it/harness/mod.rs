@@ -2,6 +2,8 @@
 
 pub mod app;
 pub mod backend;
+pub mod loss;
+pub mod operations;
 pub mod raw;
 pub mod redis_server;
 pub mod rest_double;
