@@ -18,10 +18,17 @@ pub enum Loss {
     OfTheWay,
 }
 
+struct Armed {
+    loss: Loss,
+    words: Vec<u8>,
+    /// How many requests with these words pass before.
+    passing: u32,
+}
+
 #[derive(Default)]
 struct Shared {
     stop: AtomicBool,
-    armed: Mutex<Option<(Loss, Vec<u8>)>>,
+    armed: Mutex<Option<Armed>>,
     /// What of a held request has not reached the server, and the way there.
     held: Mutex<Option<(TcpStream, Vec<u8>)>>,
     /// What the server answered and nobody heard.
@@ -61,10 +68,10 @@ impl LossyProxy {
         self.port
     }
 
-    /// Does this to the next request that says these words.
-    pub fn arm(&self, loss: Loss, words: &str) {
+    /// Does this to the next request that says these words, after `passing` others that do.
+    pub fn arm(&self, loss: Loss, words: &str, passing: u32) {
         self.shared.unheard.lock().clear();
-        *self.shared.armed.lock() = Some((loss, words.as_bytes().to_vec()));
+        *self.shared.armed.lock() = Some(Armed { loss, words: words.as_bytes().to_vec(), passing });
     }
 
     /// Lets the held request go on to the server.
@@ -116,16 +123,23 @@ fn requests(shared: &Shared, mut client: TcpStream, mut server: TcpStream, unhea
     while let Ok(count @ 1..) = client.read(&mut bytes) {
         said.extend_from_slice(&bytes[..count]);
         let mut armed = shared.armed.lock();
-        let hit = armed.as_ref().is_some_and(|(_, words)| said.windows(words.len()).any(|window| window == words));
-        match armed.take_if(|_| hit) {
-            Some((loss, _)) => {
+        let says = |armed: &Armed| said.windows(armed.words.len()).any(|window| window == armed.words);
+        match armed.as_mut().filter(|armed| says(armed)) {
+            Some(known @ Armed { passing: 1.., .. }) => {
+                known.passing -= 1;
+                said.clear();
+            }
+            Some(known) => {
                 unheard.store(true, Ordering::SeqCst);
+                let loss = known.loss;
+                *armed = None;
                 if loss == Loss::OfTheWay {
                     *shared.held.lock() = Some((server, bytes[..count].to_vec()));
                     client.shutdown(Shutdown::Both).expect("an open connection");
                     return;
                 }
             }
+            // Words may come in two pieces.
             None => drop(said.drain(..said.len().saturating_sub(100))),
         }
         drop(armed);
