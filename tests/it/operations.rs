@@ -4,9 +4,12 @@
 mod by_chance;
 
 use crate::harness::app::{App, Caller, On};
+use crate::harness::backend::{Backend, shown};
 use crate::harness::loss::{Loss, LossyProxy};
+use crate::harness::operations::{acting_once, key, operation_of};
 use crate::harness::redis_server::RedisServer;
 use crate::harness::rest_double::RestDouble;
+use agentapi::db::{Batch, Command};
 use agentapi::{stores, tenancy};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -310,4 +313,30 @@ async fn an_api_key_whose_creation_arrives_after_its_revocation_stays_revoked(wo
     assert_eq!(tenant.keys().await, before);
     let bearer = world.app.anyone().with("x-api-key", key["key"].as_str().expect("the secret"));
     bearer.get("/v1/sessions").await.refused(401, "unauthorized");
+}
+
+#[tokio::test]
+async fn on_a_full_redis_the_body_decides_and_its_answer_is_given() {
+    let redis = Backend::on(Arc::new(RedisServer::start()));
+    let say = async |words: &[&str]| shown(&redis.say(words.iter().map(ToString::to_string)).await);
+    let run = async |command: &Command| shown(&redis.run(&Batch::one(command.clone())).await[0]);
+    let kept = async |command: &Command| say(&["EXISTS", &operation_of(command)]).await;
+    let (k, counter) = (redis.key("k"), key(&redis, "k"));
+    say(&["SET", &k, "7"]).await;
+    let reads = Command::script(acting_once("return redis.call('GET', KEYS[1])"), &[&counter]);
+    let grows = Command::script(acting_once("return redis.call('INCR', KEYS[1])"), &[&counter]);
+    let shrinks = Command::script(acting_once("return redis.call('DEL', KEYS[1])"), &[&counter]);
+    say(&["CONFIG", "SET", "maxmemory", "1"]).await;
+    assert!(run(&grows).await.starts_with("-OOM"), "it grows, and is refused");
+    assert_eq!(say(&["GET", &k]).await, "\"7\"");
+    assert_eq!(kept(&grows).await, "0", "a refusal is not kept");
+    assert_eq!(run(&reads).await, "\"7\"", "what writes nothing is answered though its answer cannot be kept");
+    assert_eq!(kept(&reads).await, "0");
+    assert_eq!(run(&shrinks).await, "1");
+    assert_eq!(kept(&shrinks).await, "1", "who has written may write to the end");
+    assert_eq!(run(&shrinks).await, "1");
+    say(&["CONFIG", "SET", "maxmemory", "0"]).await;
+    for _ in 0..2 {
+        assert_eq!(run(&grows).await, "1", "with room again it acts, once");
+    }
 }
