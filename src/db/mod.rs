@@ -15,7 +15,7 @@ pub mod transport;
 pub use backend_clock::BackendClock;
 pub use command::{Batch, COMMANDS, Command, Effect, Expiry};
 pub use database::{Database, SystemDb, TenantDb};
-pub use error::{Delivery, Error, ErrorKind, Refusal};
+pub use error::{Delivery, Error, ErrorKind, Refusal, TOO_LONG};
 pub use key::{Family, Key, Partition};
 pub use outage::Outage;
 pub use reply::Reply;

@@ -9,6 +9,7 @@ use crate::tenancy::{Registry, Tenant};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use std::future::{Ready, ready};
+use std::rc::Rc;
 
 /// What opens a store for a tenant. One per store, kept by the application.
 pub trait Opens: 'static {
@@ -47,6 +48,28 @@ impl FromRequest for Tenancy {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let walk = gate::walk(request).ok_or_else(outside);
         ready(walk.map(|walk| Tenancy(walk.platform.registry().by(walk.deadline))))
+    }
+}
+
+/// How heavy the request is, for handlers of those that can be.
+pub struct Weight(Rc<gate::Walk>);
+
+impl Weight {
+    /// Makes the request count as so many, beyond the one that it is anyway.
+    ///
+    /// # Errors
+    /// 503 when that is more than there is room for now.
+    pub fn is(&self, weight: usize) -> Result<(), Problem> {
+        self.0.load.weigh(u32::try_from(weight.saturating_sub(1)).unwrap_or(u32::MAX / 2))
+    }
+}
+
+impl FromRequest for Weight {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(gate::walk(request).map(Weight).ok_or_else(outside))
     }
 }
 

@@ -17,7 +17,7 @@ pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
 pub use wording::KeyLocking;
 
 use super::{Execution, RedisTransport};
-use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
+use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::HashSet;
@@ -165,7 +165,7 @@ impl Rest {
 
     /// The body of an answer, up to the bound.
     async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
-        let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
+        let too_long = || Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Unknown);
         let announced = response.content_length().unwrap_or(0);
         if announced > self.max_reply_bytes as u64 {
             return Err(too_long());
