@@ -169,10 +169,12 @@ impl Drop for Slot<'_> {
 pub(super) struct Entrance {
     admission: Arc<Admission>,
     /// By the place of a tenant's record in memory, which is the record's own while it is held here.
-    remembered: RefCell<Vec<Option<(Arc<Tenant>, Counter)>>>,
+    remembered: RefCell<Vec<Option<Remembered>>>,
 }
 
+/// Shared by all workers, and cheap to pass on within one.
 type Counter = Rc<Arc<AtomicU32>>;
+type Remembered = (Arc<Tenant>, Counter);
 
 impl Entrance {
     pub(super) fn new(admission: Arc<Admission>) -> Rc<Self> {
