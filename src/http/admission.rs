@@ -274,3 +274,6 @@ impl Drop for Load {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
