@@ -208,6 +208,10 @@ pub(super) async fn serve(
         }
     };
     let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
+    if is_overload && request.headers().contains_key(header::CONTENT_LENGTH) {
+        // A body that has come already is then skipped, and its connection kept: to make new ones is dear.
+        tokio::task::yield_now().await;
+    }
     let response = finish(answer, &request, &trace, access, platform.draining());
     let (status, now) = (response.status(), Instant::now());
     if let Ok(slot) = &slot {
