@@ -88,17 +88,19 @@ impl Admission {
         }
     }
 
-    /// A slot for a request that has just come.
+    /// So many slots for a request that has just come; it needs one that is free, so that none is too heavy
+    /// to be served alone.
     ///
     /// # Errors
     /// 503 `overloaded` when there is none.
-    pub(super) fn enter(&self, access: Access) -> Result<Slot<'_>, Problem> {
+    pub(super) fn enter(&self, access: Access, slots: u32) -> Result<Slot<'_>, Problem> {
         let (count, limit, crowd) = match access {
             Access::Public => (&self.public, PUBLIC, Crowd::Public),
             Access::Admin | Access::Tenant(_) => (&self.in_flight, self.limit.now(), Crowd::Process),
         };
-        let before = count.fetch_add(1, Relaxed);
-        let slot = Slot { admission: self, count, access, in_a_crowd: before.saturating_mul(2) >= limit };
+        let before = count.fetch_add(slots, Relaxed);
+        let in_a_crowd = before.saturating_mul(2) >= limit;
+        let slot = Slot { admission: self, count, slots: Cell::new(slots), access, in_a_crowd };
         // Dropping the slot gives it back.
         if before < limit { Ok(slot) } else { Err(self.refuse(crowd)) }
     }
@@ -142,14 +144,15 @@ impl Admission {
 pub(super) struct Slot<'a> {
     admission: &'a Admission,
     count: &'a AtomicU32,
+    slots: Cell<u32>,
     access: Access,
     in_a_crowd: bool,
 }
 
 impl Slot<'_> {
-    /// The request was answered `now`, after it had waited for this server alone since then, and was served
-    /// or not.
-    pub(super) fn answered(&self, since: Instant, now: Instant, served: bool) {
+    /// The request was answered `now`, after it had waited for this server alone since then; of so many
+    /// slots, or none where it was not served.
+    pub(super) fn answered(&self, since: Instant, now: Instant, served: u32) {
         if self.access != Access::Public {
             let (took, at) =
                 (now.saturating_duration_since(since), now.saturating_duration_since(self.admission.start));
@@ -160,7 +163,7 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.count.fetch_sub(1, Relaxed);
+        self.count.fetch_sub(self.slots.get(), Relaxed);
     }
 }
 
@@ -185,21 +188,19 @@ impl Entrance {
         &self.admission
     }
 
-    /// A place in a tenant's share; outside of tenants there are none.
+    /// A place in a tenant's share, as large as the slot; outside of tenants there are none.
     ///
     /// # Errors
     /// 503 `tenant_busy` when the share is used up.
-    pub(super) fn admit(self: &Rc<Self>, tenant: Option<&Arc<Tenant>>) -> Result<Load, Problem> {
-        let mut load = Load { entrance: self.clone(), share: None, weight: Cell::new(0), bytes: Cell::new(0) };
-        if let Some(tenant) = tenant {
-            let (counter, share) = (self.counter(tenant), self.admission.share(tenant));
-            let is_full = counter.fetch_add(1, Relaxed) >= share;
-            load.share = Some((counter, share));
-            if is_full {
-                return Err(self.admission.refuse(Crowd::Tenant));
-            }
-        }
-        Ok(load)
+    pub(super) fn admit(self: &Rc<Self>, slot: &Slot<'_>, tenant: Option<&Arc<Tenant>>) -> Result<Load, Problem> {
+        // All but one slot are the load's from here on, which may learn that it needs fewer.
+        let slots = slot.slots.replace(1);
+        let (entrance, more, bytes) = (self.clone(), Cell::new(slots.saturating_sub(1)), Cell::new(0));
+        let Some(tenant) = tenant else { return Ok(Load { entrance, share: None, more, bytes }) };
+        let (counter, share) = (self.counter(tenant), self.admission.share(tenant));
+        let before = counter.fetch_add(slots, Relaxed);
+        let load = Load { entrance, share: Some(counter), more, bytes };
+        if before < share { Ok(load) } else { Err(self.admission.refuse(Crowd::Tenant)) }
     }
 
     fn counter(&self, tenant: &Arc<Tenant>) -> Counter {
@@ -220,31 +221,28 @@ impl Entrance {
     }
 }
 
-/// What a request takes beside its slot; given back when this is dropped.
+/// What a request takes beside its first slot; given back when this is dropped.
 pub(super) struct Load {
     entrance: Rc<Entrance>,
-    share: Option<(Counter, u32)>,
-    weight: Cell<u32>,
+    share: Option<Counter>,
+    /// Slots beyond the first.
+    more: Cell<u32>,
     bytes: Cell<usize>,
 }
 
 impl Load {
-    /// Makes the request count as `weight` more. One that is alone is never too heavy.
-    ///
-    /// # Errors
-    /// 503 when others leave no room for it.
-    pub(super) fn weigh(&self, weight: u32) -> Result<(), Problem> {
-        let admission = &self.entrance.admission;
-        self.weight.set(self.weight.get() + weight);
-        let all = admission.in_flight.fetch_add(weight, Relaxed);
-        let of_tenant = self.share.as_ref().map(|(counter, share)| counter.fetch_add(weight, Relaxed) > *share);
-        // The counts before hold the request's own slot.
-        if of_tenant == Some(true) {
-            Err(admission.refuse(Crowd::Tenant))
-        } else if all > admission.limit.now() {
-            Err(admission.refuse(Crowd::Process))
-        } else {
-            Ok(())
+    /// How many slots the request has.
+    pub(super) fn slots(&self) -> u32 {
+        1 + self.more.get()
+    }
+
+    /// Gives back what the request has beyond so many slots.
+    pub(super) fn weigh(&self, slots: u32) {
+        let kept = self.more.get().min(slots.saturating_sub(1));
+        let back = self.more.replace(kept) - kept;
+        self.entrance.admission.in_flight.fetch_sub(back, Relaxed);
+        if let Some(counter) = &self.share {
+            counter.fetch_sub(back, Relaxed);
         }
     }
 
@@ -262,12 +260,12 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        let (admission, weight) = (&self.entrance.admission, self.weight.get());
-        if let Some((counter, _)) = &self.share {
-            counter.fetch_sub(1 + weight, Relaxed);
+        let admission = &self.entrance.admission;
+        if let Some(counter) = &self.share {
+            counter.fetch_sub(self.slots(), Relaxed);
         }
-        if weight > 0 {
-            admission.in_flight.fetch_sub(weight, Relaxed);
+        if self.more.get() > 0 {
+            admission.in_flight.fetch_sub(self.more.get(), Relaxed);
         }
         if self.bytes.get() > 0 {
             admission.body_bytes.fetch_sub(self.bytes.get(), Relaxed);

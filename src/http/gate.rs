@@ -1,7 +1,7 @@
 //! The walk of one request: who, may they, what is asked, the handler, the answer. Everything that holds
 //! for every endpoint stands here once.
 
-use super::admission::{Admission, Entrance, Load};
+use super::admission::{Admission, Entrance, Load, Slot};
 use super::authenticate::authenticate;
 use super::endpoints::{Access, Endpoint};
 use super::idempotency;
@@ -196,11 +196,11 @@ pub(super) async fn serve(
     let trace = Trace::of(&request);
     let access = endpoint.access;
     let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
-    let slot = platform.entrance.admission().enter(access);
+    let slot = platform.entrance.admission().enter(access, endpoint.slots);
     let answer = match &slot {
         Err(problem) => Err(problem.clone()),
-        Ok(_) => {
-            let answer = answer(&platform, endpoint.clone(), &request, payload, start, deadline);
+        Ok(slot) => {
+            let answer = answer(&platform, endpoint.clone(), &request, payload, slot, (start, deadline));
             AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
                 tracing::error!(request_id = trace.request_id(), "a handler panicked");
                 Err(Problem::new(Code::Internal, "The request could not be completed."))
@@ -217,7 +217,8 @@ pub(super) async fn serve(
     if let Ok(slot) = &slot {
         let walk = walk(&request);
         if let Some(since) = walk.as_ref().map_or(Some(start), |walk| walk.since.get()) {
-            slot.answered(since, now, walk.is_some() && !status.is_server_error());
+            let served = walk.filter(|_| !status.is_server_error()).map_or(0, |walk| walk.load.slots());
+            slot.answered(since, now, served);
         }
     }
     let elapsed = now.saturating_duration_since(start);
@@ -236,13 +237,14 @@ async fn answer(
     endpoint: Rc<Endpoint>,
     request: &HttpRequest,
     payload: Payload,
-    start: Instant,
-    deadline: Deadline,
+    slot: &Slot<'_>,
+    (start, deadline): (Instant, Deadline),
 ) -> Result<HttpResponse, Problem> {
     let has_begun = Cell::new(false);
     let work = async {
         let principal = authenticate(request, endpoint.access, platform, deadline).await?;
-        let load = platform.entrance.admit(principal.as_ref().and_then(|principal| principal.tenant.as_ref()))?;
+        let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
+        let load = platform.entrance.admit(slot, tenant)?;
         Query::check(request.query_string(), endpoint.query)?;
         let (platform, since) = (platform.clone(), Cell::new(Some(start)));
         let walk = Rc::new(Walk { platform, endpoint: endpoint.clone(), principal, deadline, load, since });

@@ -55,12 +55,10 @@ impl FromRequest for Tenancy {
 pub struct Weight(Rc<gate::Walk>);
 
 impl Weight {
-    /// Makes the request count as so many, beyond the one that it is anyway.
-    ///
-    /// # Errors
-    /// 503 when that is more than there is room for now.
-    pub fn is(&self, weight: usize) -> Result<(), Problem> {
-        self.0.load.weigh(u32::try_from(weight.saturating_sub(1)).unwrap_or(u32::MAX / 2))
+    /// It costs as much as so many requests of the usual kind, at least one and at most what its endpoint
+    /// says.
+    pub fn is(&self, slots: usize) {
+        self.0.load.weigh(u32::try_from(slots).unwrap_or(u32::MAX));
     }
 }
 

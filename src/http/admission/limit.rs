@@ -20,7 +20,7 @@ pub(super) struct Limit {
     least: u32,
     most: u32,
     late: Duration,
-    /// Twice the limit: two good requests make it one more.
+    /// Twice the limit: two slots that were used well make it one more.
     halves: AtomicU32,
     /// When it shrank last and when a request was served in time last, in milliseconds.
     shrunk: AtomicU64,
@@ -45,16 +45,17 @@ impl Limit {
         self.most
     }
 
-    /// A request ended at `at` (any clock that only goes on), was served or not, and came in a crowd or not.
-    pub(super) fn observe(&self, took: Duration, served: bool, in_a_crowd: bool, at: Duration) {
+    /// A request that had so many slots ended at `at` (any clock that only goes on); none where it was not
+    /// served. It came in a crowd or not.
+    pub(super) fn observe(&self, took: Duration, served: u32, in_a_crowd: bool, at: Duration) {
         let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let at = millis(at);
         if took <= self.late {
-            if served && self.good.load(Relaxed) != at {
+            if served > 0 && self.good.load(Relaxed) != at {
                 self.good.store(at, Relaxed);
             }
-            if served && self.halves.load(Relaxed) < self.most * 2 {
-                self.halves.fetch_add(1, Relaxed);
+            if self.halves.load(Relaxed) < self.most * 2 {
+                self.halves.fetch_add(served.min(self.most), Relaxed);
             }
         } else if in_a_crowd {
             let last = self.shrunk.load(Relaxed);
@@ -87,23 +88,23 @@ mod tests {
     #[test]
     fn late_requests_shrink_it_by_a_tenth_and_at_most_once_in_100_ms() {
         let limit = limit();
-        limit.observe(GOOD, true, true, at(900));
+        limit.observe(GOOD, 1, true, at(900));
         for millis in [1000, 1001, 1099] {
-            limit.observe(LATE, true, true, at(millis));
+            limit.observe(LATE, 1, true, at(millis));
             assert_eq!(limit.now(), 921, "at {millis}");
         }
-        limit.observe(LATE, false, true, at(1100));
+        limit.observe(LATE, 0, true, at(1100));
         assert_eq!(limit.now(), 829);
     }
 
     #[test]
     fn when_nothing_is_served_in_time_any_more_it_begins_from_below() {
         let limit = limit();
-        limit.observe(GOOD, true, true, at(1000));
-        limit.observe(LATE, false, true, at(2000));
+        limit.observe(GOOD, 1, true, at(1000));
+        limit.observe(LATE, 0, true, at(2000));
         assert_eq!(limit.now(), 921);
-        limit.observe(GOOD, false, true, at(2050));
-        limit.observe(LATE, false, true, at(2100));
+        limit.observe(GOOD, 0, true, at(2050));
+        limit.observe(LATE, 0, true, at(2100));
         assert_eq!(limit.now(), 8);
     }
 
@@ -111,11 +112,11 @@ mod tests {
     fn it_stays_between_its_bounds() {
         let limit = limit();
         for step in 1..1000 {
-            limit.observe(LATE, false, true, at(step * 100));
+            limit.observe(LATE, 0, true, at(step * 100));
         }
         assert_eq!(limit.now(), 8);
         for _ in 0..5000 {
-            limit.observe(GOOD, true, true, at(0));
+            limit.observe(GOOD, 1, true, at(0));
         }
         assert_eq!(limit.now(), 1024);
         assert_eq!(Limit::new(8, 3, GOOD).now(), 3, "the bound above wins");
@@ -124,13 +125,13 @@ mod tests {
     #[test]
     fn two_requests_that_were_served_in_time_make_it_one_more_and_no_others() {
         let limit = limit();
-        limit.observe(LATE, true, true, at(2000));
+        limit.observe(LATE, 1, true, at(2000));
         assert_eq!(limit.now(), 8);
-        limit.observe(GOOD, false, true, at(2001));
-        limit.observe(GOOD, false, true, at(2002));
+        limit.observe(GOOD, 0, true, at(2001));
+        limit.observe(GOOD, 0, true, at(2002));
         assert_eq!(limit.now(), 8, "what was refused or failed shows nothing");
-        limit.observe(GOOD, true, false, at(2003));
-        limit.observe(GOOD, true, false, at(2004));
+        limit.observe(GOOD, 1, false, at(2003));
+        limit.observe(GOOD, 1, false, at(2004));
         assert_eq!(limit.now(), 9);
     }
 
@@ -138,7 +139,7 @@ mod tests {
     fn what_is_late_without_a_crowd_does_not_shrink_it() {
         let limit = limit();
         for step in 1..100 {
-            limit.observe(LATE, false, false, at(step * 100));
+            limit.observe(LATE, 0, false, at(step * 100));
         }
         assert_eq!(limit.now(), 1024);
     }
@@ -158,7 +159,7 @@ mod tests {
                 *done += each;
                 let (is_done, is_gone) = (*done >= 1.0, now - *came >= 2000);
                 if is_done || is_gone {
-                    limit.observe(at(now - *came), is_done, true, at(now));
+                    limit.observe(at(now - *came), u32::from(is_done), true, at(now));
                 }
                 served += u32::from(is_done && now >= 5000);
                 !is_done && !is_gone
@@ -181,14 +182,14 @@ mod tests {
     fn after_a_black_hole_it_is_back_in_well_under_a_second() {
         let limit = limit();
         for step in 1..100 {
-            limit.observe(LATE, false, true, at(step * 100));
+            limit.observe(LATE, 0, true, at(step * 100));
         }
         assert_eq!(limit.now(), 8);
         // Requests of 2 ms, as many at a time as are let in.
         let mut millis = 0;
         while limit.now() < 512 {
             for _ in 0..limit.now() {
-                limit.observe(at(2), true, true, at(10_000 + millis));
+                limit.observe(at(2), 1, true, at(10_000 + millis));
             }
             millis += 2;
         }

@@ -32,18 +32,18 @@ fn taken(admission: &Admission, tenant: &Tenant) -> (u32, usize, u32) {
 #[test]
 fn the_request_beyond_the_limit_is_refused_and_takes_nothing() {
     let admission = admission(2);
-    let held = [admission.enter(Access::Admin).unwrap(), admission.enter(Access::Admin).unwrap()];
+    let held = [admission.enter(Access::Admin, 1).unwrap(), admission.enter(Access::Admin, 1).unwrap()];
     for _ in 0..3 {
-        assert_eq!(code(admission.enter(Access::Admin)), Some(Code::Overloaded));
+        assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
     }
     assert_eq!(admission.in_flight.load(Relaxed), 2);
     assert_eq!(admission.refused[Crowd::Process as usize].load(Relaxed), 3);
-    assert!(admission.enter(Access::Public).is_ok(), "these have slots of their own");
+    assert!(admission.enter(Access::Public, 1).is_ok(), "these have slots of their own");
     drop(held);
-    assert!(admission.enter(Access::Admin).is_ok());
-    let public: Vec<_> = (0..PUBLIC).map(|_| admission.enter(Access::Public).unwrap()).collect();
-    assert_eq!(code(admission.enter(Access::Public)), Some(Code::Overloaded));
-    assert!(admission.enter(Access::Admin).is_ok());
+    assert!(admission.enter(Access::Admin, 1).is_ok());
+    let public: Vec<_> = (0..PUBLIC).map(|_| admission.enter(Access::Public, 1).unwrap()).collect();
+    assert_eq!(code(admission.enter(Access::Public, 1)), Some(Code::Overloaded));
+    assert!(admission.enter(Access::Admin, 1).is_ok());
     drop(public);
     assert_eq!(admission.public.load(Relaxed), 0);
 }
@@ -53,9 +53,8 @@ fn a_panic_gives_everything_back() {
     let (admission, tenant) = (admission(100), tenant("acme", None));
     let entrance = Entrance::new(admission.clone());
     let work = std::panic::AssertUnwindSafe(|| {
-        let _slot = admission.enter(Access::Admin).unwrap();
-        let load = entrance.admit(Some(&tenant)).unwrap();
-        load.weigh(5).unwrap();
+        let slot = admission.enter(Access::Admin, 6).unwrap();
+        let load = entrance.admit(&slot, Some(&tenant)).unwrap();
         load.hold(1000).unwrap();
         assert_eq!(taken(&admission, &tenant), (6, 1000, 6));
         panic!("as a handler might");
@@ -69,15 +68,16 @@ fn a_tenant_has_one_share_on_all_workers_whatever_becomes_of_its_record() {
     let admission = admission(100);
     let workers = [Entrance::new(admission.clone()), Entrance::new(admission.clone())];
     let loaded = [tenant("acme", Some(2)), tenant("acme", Some(2))];
-    let first = workers[0].admit(Some(&loaded[0])).unwrap();
-    let second = workers[1].admit(Some(&loaded[1])).unwrap();
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let first = workers[0].admit(&slot, Some(&loaded[0])).unwrap();
+    let second = workers[1].admit(&slot, Some(&loaded[1])).unwrap();
     for (worker, record) in workers.iter().zip(&loaded) {
-        assert_eq!(code(worker.admit(Some(record))), Some(Code::TenantBusy));
+        assert_eq!(code(worker.admit(&slot, Some(record))), Some(Code::TenantBusy));
     }
-    let third = workers[0].admit(Some(&tenant("acme", Some(3)))).unwrap();
-    assert_eq!(code(workers[0].admit(Some(&loaded[0]))), Some(Code::TenantBusy));
-    assert!(workers[0].admit(Some(&tenant("other", Some(1)))).is_ok());
-    drop((first, second, third));
+    let third = workers[0].admit(&slot, Some(&tenant("acme", Some(3)))).unwrap();
+    assert_eq!(code(workers[0].admit(&slot, Some(&loaded[0]))), Some(Code::TenantBusy));
+    assert!(workers[0].admit(&slot, Some(&tenant("other", Some(1)))).is_ok());
+    drop((first, second, third, slot));
     assert_eq!(taken(&admission, &loaded[0]), (0, 0, 0));
 }
 
@@ -89,7 +89,7 @@ fn a_share_is_half_of_all_at_least_one_and_follows_the_limit() {
     assert_eq!(full.share(&tenant("acme", Some(5000))), 1000);
     assert_eq!(admission(1).share(&plain), 1);
     // Nothing was served for longer than half of the time that a request has: the limit is at its least.
-    full.limit.observe(Duration::from_secs(2), false, true, Duration::from_secs(2));
+    full.limit.observe(Duration::from_secs(2), 0, true, Duration::from_secs(2));
     assert_eq!((full.limit.now(), full.share(&plain), full.share(&tenant("acme", Some(7)))), (8, 4, 1));
 }
 
@@ -97,17 +97,20 @@ fn a_share_is_half_of_all_at_least_one_and_follows_the_limit() {
 fn what_is_heavy_counts_as_much_and_passes_when_it_is_alone() {
     let (admission, tenant) = (admission(20), tenant("acme", None));
     let entrance = Entrance::new(admission.clone());
-    let come = || (admission.enter(Access::Admin).unwrap(), entrance.admit(Some(&tenant)).unwrap());
-    let heavy = come();
-    heavy.1.weigh(31).unwrap();
+    let slot = admission.enter(Access::Admin, 32).unwrap();
+    assert_eq!(taken(&admission, &tenant), (32, 0, 0));
+    assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    let load = entrance.admit(&slot, Some(&tenant)).unwrap();
     assert_eq!(taken(&admission, &tenant), (32, 0, 32));
-    assert_eq!(code(admission.enter(Access::Admin)), Some(Code::Overloaded));
-    drop(heavy);
-    let light = come();
-    let heavy = come();
-    heavy.1.weigh(15).unwrap();
-    assert_eq!(code(light.1.weigh(15)), Some(Code::TenantBusy), "two of them are more than the share");
-    drop((heavy, light));
+    for (slots, left) in [(40, 32), (15, 15), (16, 15)] {
+        load.weigh(slots);
+        assert_eq!((taken(&admission, &tenant), load.slots()), ((left, 0, left), left), "{slots}");
+    }
+    let second = admission.enter(Access::Admin, 2).unwrap();
+    assert_eq!(code(entrance.admit(&second, Some(&tenant))), Some(Code::TenantBusy), "its share is 10");
+    load.weigh(0);
+    assert_eq!(taken(&admission, &tenant), (2, 0, 1), "one for each request, and nothing for who was refused");
+    drop((load, slot, second));
     assert_eq!(taken(&admission, &tenant), (0, 0, 0));
 }
 
@@ -115,13 +118,14 @@ fn what_is_heavy_counts_as_much_and_passes_when_it_is_alone() {
 fn bodies_fit_together_into_their_room() {
     let (admission, tenant) = (admission(20), tenant("acme", None));
     let entrance = Entrance::new(admission.clone());
-    let (one, other) = (entrance.admit(None).unwrap(), entrance.admit(None).unwrap());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let (one, other) = (entrance.admit(&slot, None).unwrap(), entrance.admit(&slot, None).unwrap());
     one.hold(BODIES - 1).unwrap();
     other.hold(1).unwrap();
     assert_eq!(code(other.hold(1)), Some(Code::Overloaded));
     drop(one);
     other.hold(BODIES / 2).unwrap();
-    drop(other);
+    drop((other, slot));
     assert_eq!(taken(&admission, &tenant), (0, 0, 0));
 }
 
@@ -129,8 +133,9 @@ fn bodies_fit_together_into_their_room() {
 fn tenants_that_have_gone_leave_no_counters_behind() {
     let admission = admission(20);
     let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
     for n in 0..20 * REMEMBERED {
-        entrance.admit(Some(&tenant(&format!("tenant-{n}"), None))).unwrap();
+        entrance.admit(&slot, Some(&tenant(&format!("tenant-{n}"), None))).unwrap();
     }
     let known = admission.tenants.lock().by_tenant.len();
     assert!(known <= 4 * REMEMBERED, "{known}");
