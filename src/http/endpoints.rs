@@ -202,8 +202,8 @@ impl Endpoints {
         self.describe(|row| row.creates = true)
     }
 
-    /// It may cost as much as so many requests of the usual kind, and counts as that until its handler says
-    /// how heavy it is ([`Weight`](super::Weight)).
+    /// It may cost as much as so many requests of the usual kind, and counts as that, or as what its length
+    /// allows, until its handler says how heavy it is ([`Weight`](super::Weight)).
     pub fn weighs(self, slots: u32) -> Self {
         self.describe(|row| row.slots = slots)
     }

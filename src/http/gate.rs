@@ -196,7 +196,7 @@ pub(super) async fn serve(
     let trace = Trace::of(&request);
     let access = endpoint.access;
     let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
-    let slot = platform.entrance.admission().enter(access, endpoint.slots);
+    let slot = platform.entrance.admission().enter(access, slots(&endpoint, &request));
     let answer = match &slot {
         Err(problem) => Err(problem.clone()),
         Ok(slot) => {
@@ -225,6 +225,16 @@ pub(super) async fn serve(
     metrics.observe(status, elapsed, is_overload);
     log(&request, &endpoint.path, status.as_u16(), &trace, elapsed, is_overload);
     response
+}
+
+/// How much the request may cost, as far as its head tells: what names many things is long.
+fn slots(endpoint: &Endpoint, request: &HttpRequest) -> u32 {
+    const BYTES_PER_SLOT: u32 = 128;
+    if endpoint.slots == 1 {
+        return 1;
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    length.map_or(endpoint.slots, |length: u32| endpoint.slots.min(1 + length / BYTES_PER_SLOT))
 }
 
 /// Answers a request that no endpoint serves.

@@ -37,7 +37,7 @@ const EXCEPT: Parameter =
     Parameter { name: "except", kind: "string", meaning: "The id or `ref` of a session that stays" };
 
 /// So many sessions of a batch cost about what a request for one does.
-const WEIGH_AS_ONE: usize = 32;
+const WEIGH_AS_ONE: usize = 8;
 
 /// Opens the session store of a tenant.
 pub struct OpenSessions {

@@ -69,7 +69,7 @@ async fn a_large_batch_counts_as_much_as_it_asks_for() {
     let redis = RedisServer::shared();
     let proxy = ChaosProxy::before(redis.port());
     let url = format!("redis://127.0.0.1:{}", proxy.port());
-    let app = App::over(redis, &[&SLOW[..], &[("REDIS_URL", &url), ("MAX_IN_FLIGHT", "64")]].concat());
+    let app = App::over(redis, &[&SLOW[..], &[("REDIS_URL", &url), ("MAX_IN_FLIGHT", "250")]].concat());
     let tenant = app.tenant().await;
     let ids: Vec<String> = (0..1000).map(|n| format!("nobody-{n}")).collect();
     let batch = json!({"get": ids});
@@ -81,8 +81,8 @@ async fn a_large_batch_counts_as_much_as_it_asks_for() {
         let (caller, body) = (app.anyone().with("x-api-key", &tenant.secret), batch.clone());
         let first = tokio::spawn(async move { caller.post("/v1/sessions/batch", body).await });
         let begun = Instant::now();
-        while metric(&app, IN_FLIGHT).await != 32 && begun.elapsed() < Duration::from_millis(300) {}
-        let weighed = metric(&app, IN_FLIGHT).await == 32;
+        while metric(&app, IN_FLIGHT).await != 125 && begun.elapsed() < Duration::from_millis(300) {}
+        let weighed = metric(&app, IN_FLIGHT).await == 125;
         let second = tokio::time::timeout(Duration::from_secs(1), tenant.post("/v1/sessions/batch", batch.clone()));
         let second = if weighed { second.await.ok() } else { None };
         proxy.set(Mode::Pass);
