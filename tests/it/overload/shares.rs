@@ -71,7 +71,7 @@ async fn a_large_batch_counts_as_much_as_it_asks_for() {
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let app = App::over(redis, &[&SLOW[..], &[("REDIS_URL", &url), ("MAX_IN_FLIGHT", "250")]].concat());
     let tenant = app.tenant().await;
-    let ids: Vec<String> = (0..1000).map(|n| format!("nobody-{n}")).collect();
+    let ids: Vec<String> = (0..1000).map(|n| format!("nobody-of-this-name-{n}")).collect();
     let batch = json!({"get": ids});
     // What is known of the tenant's key must be asked for every second: then a batch waits before it is
     // weighed, and the attempt does not count.
