@@ -22,7 +22,7 @@ pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
 pub use wording::KeyLocking;
 
 use super::{Execution, RedisTransport};
-use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
+use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
 use mark::Marks;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
@@ -200,7 +200,7 @@ impl Rest {
         longest: usize,
         deadline: Instant,
     ) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Error> {
-        let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
+        let too_long = || Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Unknown);
         let announced = response.content_length().unwrap_or(0);
         if announced > longest as u64 {
             return Err(too_long());
