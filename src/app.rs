@@ -12,7 +12,7 @@ use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database, Outage};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Endpoints, HttpMetrics, Platform};
+use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -38,6 +38,7 @@ pub struct Application {
     metrics: Arc<Metrics>,
     http_metrics: HttpMetrics,
     draining: Draining,
+    admission: Arc<Admission>,
 }
 
 impl Application {
@@ -49,6 +50,8 @@ impl Application {
         let mut metrics = Metrics::default();
         let backend_metrics = BackendMetrics::register(&mut metrics);
         let http_metrics = HttpMetrics::register(&mut metrics);
+        let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
+        admission.register(&mut metrics);
         let backend = backend::open(&config, &clock, &backend_metrics)?;
         let outage = Outage::default();
         let backend_clock = BackendClock::new(clock.clone());
@@ -84,6 +87,7 @@ impl Application {
             metrics: Arc::new(metrics),
             http_metrics,
             draining,
+            admission,
         })
     }
 
@@ -154,6 +158,7 @@ impl Site for Application {
             records,
             self.http_metrics.clone(),
             self.draining.clone(),
+            self.admission.clone(),
         )
     }
 

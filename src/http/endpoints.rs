@@ -83,6 +83,8 @@ pub struct Endpoint {
     pub creates: bool,
     /// What it does while the backend cannot be asked.
     pub in_outage: InOutage,
+    /// How many requests of the usual kind it may cost as much as.
+    pub slots: u32,
     placeholders: Vec<usize>,
     run: Run,
 }
@@ -155,6 +157,7 @@ impl Endpoints {
             refusals: &[],
             creates: false,
             in_outage: InOutage::Refuse,
+            slots: 1,
             placeholders,
             run,
         });
@@ -216,6 +219,12 @@ impl Endpoints {
     /// What it does while the backend cannot be asked.
     pub fn in_outage(self, does: InOutage) -> Self {
         self.describe(|row| row.in_outage = does)
+    }
+
+    /// It may cost as much as so many requests of the usual kind, and counts as that, or as what its length
+    /// allows, until its handler says how heavy it is ([`Weight`](super::Weight)).
+    pub fn weighs(self, slots: u32) -> Self {
+        self.describe(|row| row.slots = slots)
     }
 
     /// The rows of both.
