@@ -260,7 +260,8 @@ async fn batch(Scoped(sessions): Store, Json(body): Json<BatchBody>) -> Outcome 
         (Some(names), None) => {
             bounded(&names, "/get")?;
             let ids: Vec<_> = names.iter().map(SessionId::parse).collect();
-            BatchAnswer::Read { items: sessions.read_many(&ids).await? }
+            let items = sessions.read_many(&ids).await.map_err(|error| Problem::from(error).of_a_read())?;
+            BatchAnswer::Read { items }
         }
         (None, Some(names)) => {
             bounded(&names, "/delete")?;
