@@ -137,7 +137,7 @@ impl Standing {
         Here { sessions: local.sessions(tenant, &self.backend.settings), local, tenant }
     }
 
-    fn from_here(&self) {
+    fn answers_from_here(&self) {
         self.degraded.store(true, Ordering::Relaxed);
     }
 
@@ -149,7 +149,7 @@ impl Standing {
             (Fate::InDoubt, _) | (Fate::Unknown, Phase::Away) => return Err(away()),
             (Fate::Unknown, Phase::Idle | Phase::Returning) => return Ok(Reach::Backend),
         };
-        self.from_here();
+        self.answers_from_here();
         Ok(reach)
     }
 
@@ -173,7 +173,7 @@ impl Standing {
             here.local.ledger.changed(here.tenant, session, refresh.as_ref().map(|refresh| refresh.expires_at));
             here.note_ended(&user, before).await?;
         }
-        self.from_here();
+        self.answers_from_here();
         Ok(outcome)
     }
 
@@ -208,7 +208,7 @@ impl Standing {
         }
         drop(here);
         if elsewhere.len() < ids.len() {
-            self.from_here();
+            self.answers_from_here();
         }
         let (places, ids): (Vec<_>, Vec<_>) = elsewhere.into_iter().unzip();
         for (place, session) in places.into_iter().zip(self.backend.read_many(&ids).await?) {
@@ -318,7 +318,7 @@ impl Standing {
             RefreshOutcome::Reused => here.end(&at),
             RefreshOutcome::Invalid => {}
         }
-        self.from_here();
+        self.answers_from_here();
         Ok(outcome)
     }
 
@@ -330,7 +330,7 @@ impl Standing {
         }
         here.room_to_note(1)?;
         let outcome = here.revoke(at, only, self.standby.clock.micros()).await?;
-        self.from_here();
+        self.answers_from_here();
         Ok(outcome)
     }
 
@@ -344,7 +344,7 @@ impl Standing {
             } else {
                 let outcome = here.revoke(at, &Precondition::default(), self.standby.clock.micros()).await?;
                 ended += u64::from(outcome == RevokeOutcome::Revoked);
-                self.from_here();
+                self.answers_from_here();
             }
         }
         drop(here);
@@ -361,7 +361,7 @@ impl Standing {
             let spared = except.map(|except| except.fingerprint.clone());
             let noted = AllEnded { asked: self.standby.clock.micros(), spared };
             here.local.journal.end_all(here.tenant, user, noted);
-            self.from_here();
+            self.answers_from_here();
             return Ok(ended);
         }
         drop(here);
