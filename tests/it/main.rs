@@ -10,6 +10,7 @@ mod generated;
 mod harness;
 mod isolation;
 mod lost_changes;
+mod operations;
 mod overload;
 mod pipelining;
 mod platform;
