@@ -1,0 +1,266 @@
+//! What a link promises its callers, whatever the peer does.
+
+use super::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Between two looks at the link.
+const TICK: Duration = Duration::from_millis(500);
+
+impl Stream for DuplexStream {
+    fn abandon(&self) {}
+}
+
+fn ping(link: &Link) -> Exchange {
+    link.call(1, |out| out.extend_from_slice(b"PING\r\n"))
+}
+
+#[tokio::test]
+async fn answers_go_to_their_callers_in_order_though_one_has_gone_away() {
+    let (ours, mut theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    let (first, second) = (ping(&link), ping(&link));
+    let third = link.call(2, |out| out.extend_from_slice(b"PING\r\nPING\r\n"));
+    drop(second);
+    theirs.write_all(b":1\r\n:2\r\n:3\r\n:4\r\n").await.unwrap();
+    assert_eq!(third.await, Ok(vec![Reply::Int(3), Reply::Int(4)]));
+    assert_eq!(first.await, Ok(vec![Reply::Int(1)]));
+    assert!(link.0.0.lock().calls.is_empty(), "nothing is kept of calls that are over");
+}
+
+#[tokio::test]
+async fn a_lost_connection_tells_what_was_sent_from_what_was_not() {
+    let (ours, mut theirs) = duplex(6);
+    let link = Link::over(ours, TICK);
+    let (sent, unsent) = (ping(&link), ping(&link));
+    let mut taken = [0; 3];
+    theirs.read_exact(&mut taken).await.unwrap();
+    drop(theirs);
+    assert_eq!(sent.await, Err(Error::new(ErrorKind::Disconnected, Delivery::Unknown)));
+    let unsent = unsent.await.unwrap_err();
+    assert_eq!(unsent.kind, ErrorKind::Disconnected);
+    assert!(link.has_ended());
+    assert_eq!(ping(&link).await, Err(Error::new(ErrorKind::Disconnected, Delivery::NotSent)));
+}
+
+#[tokio::test]
+async fn a_call_that_never_reached_the_socket_was_not_sent() {
+    let (ours, theirs) = duplex(6);
+    let link = Link::over(ours, TICK);
+    let first = ping(&link);
+    // The pipe holds one ping; the second one stays here.
+    let second = ping(&link);
+    tokio::task::yield_now().await;
+    drop(theirs);
+    assert_eq!(first.await.unwrap_err().delivery, Delivery::Unknown);
+    assert_eq!(second.await.unwrap_err().delivery, Delivery::NotSent);
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_what_nobody_asked_loses_the_connection() {
+    let (ours, mut theirs) = duplex(64);
+    let link = Link::over(ours, TICK);
+    theirs.write_all(b":1\r\n").await.unwrap();
+    while !link.has_ended() {
+        tokio::task::yield_now().await;
+    }
+    let unasked = ErrorKind::Protocol("an answer came to no question");
+    assert_eq!(ping(&link).await, Err(Error::new(unasked, Delivery::NotSent)));
+}
+
+#[tokio::test]
+async fn the_connection_closes_when_its_last_handle_is_gone() {
+    let (ours, mut theirs) = duplex(64);
+    drop(Link::over(ours, TICK));
+    let mut rest = Vec::new();
+    theirs.read_to_end(&mut rest).await.unwrap();
+    assert!(rest.is_empty());
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Disconnected, Delivery::Unknown)
+}
+
+/// Answers what is asked after so long; in its own time each, so that many may be on their way.
+async fn answer_after(peer: DuplexStream, delay: Duration) {
+    let (mut reads, mut writes) = tokio::io::split(peer);
+    let (send, mut due) = tokio::sync::mpsc::unbounded_channel();
+    let asked = async move {
+        let mut ping = [0; 6];
+        while reads.read_exact(&mut ping).await.is_ok() && send.send(Instant::now() + delay).is_ok() {}
+    };
+    let answered = async move {
+        while let Some(due) = due.recv().await {
+            tokio::time::sleep_until(due).await;
+            if writes.write_all(b"+PONG\r\n").await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(asked, answered);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_single_call_into_a_black_hole_costs_the_link_two_ticks() {
+    let (ours, _theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    let begun = Instant::now();
+    assert_eq!(ping(&link).await, Err(gone()));
+    assert_eq!(begun.elapsed(), 2 * TICK);
+    assert!(link.has_ended());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_black_hole_is_found_out_within_three_ticks_though_all_its_callers_gave_up() {
+    let (ours, theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    let mut peer = tokio::spawn(answer_after(theirs, Duration::from_millis(1)));
+    for _ in 0..33 {
+        ping(&link).await.unwrap();
+        sleep(Duration::from_millis(20)).await;
+    }
+    peer.abort();
+    // What it held is dropped with it, and so would be the pipe: here it goes on and swallows.
+    assert!((&mut peer).await.unwrap_err().is_cancelled());
+    assert!(link.has_ended(), "a pipe that is dropped is a connection that is closed");
+    let (ours, _theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    let begun = Instant::now();
+    while !link.has_ended() {
+        assert!(timeout(Duration::from_millis(50), ping(&link)).await.is_err() || link.has_ended());
+        assert!(begun.elapsed() < 3 * TICK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_is_idle_or_serves_is_kept_and_idle_it_has_no_timer() {
+    let (ours, theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    tokio::spawn(answer_after(theirs, TICK - Duration::from_millis(1)));
+    // Slow answers, each in time, for a while: somebody always waits, and somebody is always served.
+    let begun = Instant::now();
+    while begun.elapsed() < 20 * TICK {
+        let (one, other) = (ping(&link), async {
+            sleep(TICK / 2).await;
+            ping(&link).await
+        });
+        let (one, other) = tokio::join!(one, other);
+        assert!(one.is_ok() && other.is_ok());
+    }
+    sleep(Duration::from_secs(86_400)).await;
+    assert!(ping(&link).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn answers_that_only_come_for_those_who_have_gone_are_no_service() {
+    let (ours, theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    tokio::spawn(answer_after(theirs, TICK + Duration::from_millis(100)));
+    let begun = Instant::now();
+    while !link.has_ended() {
+        let late = timeout(TICK, ping(&link)).await;
+        assert!(late.is_err() || late.is_ok_and(|outcome| outcome == Err(gone())), "nobody gets an answer in time");
+        assert!(begun.elapsed() < 4 * TICK);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drip_of_bytes_that_completes_nothing_is_no_service() {
+    let (ours, mut theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    tokio::spawn(async move {
+        theirs.write_all(b"$1000\r\n").await.unwrap();
+        while theirs.write_all(b"x").await.is_ok() {
+            sleep(Duration::from_millis(10)).await;
+        }
+    });
+    let begun = Instant::now();
+    assert_eq!(ping(&link).await, Err(gone()));
+    assert_eq!(begun.elapsed(), 2 * TICK);
+}
+
+#[tokio::test]
+async fn what_a_link_that_is_given_up_had_not_sent_never_arrives() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut theirs, _) = listener.accept().await.unwrap();
+    let link = Link::over(ours, Duration::from_millis(20));
+    // More than the kernels hold while nobody reads.
+    let large = link.call(1, |out| out.extend_from_slice(&vec![b'x'; 16 * 1024 * 1024]));
+    let behind = ping(&link);
+    assert_eq!(large.await, Err(gone()));
+    assert_eq!(behind.await.unwrap_err().delivery, Delivery::NotSent);
+    let mut arrived = Vec::new();
+    let end = theirs.read_to_end(&mut arrived).await.unwrap_err();
+    assert_eq!(end.kind(), std::io::ErrorKind::ConnectionReset);
+    assert!(arrived.len() < 16 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn what_waits_is_bounded_in_commands_and_in_bytes_and_one_call_may_be_larger() {
+    let (ours, mut theirs) = duplex(64);
+    let link = Link::over(ours, TICK);
+    let throttled = Err(Error::new(ErrorKind::Throttled { retry_after: None }, Delivery::NotSent));
+    let many = |count: usize| link.call(count, |out| out.extend_from_slice(b"PING\r\n"));
+    let all = many(MAX_QUEUED_COMMANDS + 1);
+    assert_eq!(many(1).await, throttled);
+    theirs.write_all(&b":1\r\n".repeat(MAX_QUEUED_COMMANDS + 1)).await.unwrap();
+    assert_eq!(all.await.unwrap().len(), MAX_QUEUED_COMMANDS + 1);
+    // Callers who leave make no room: what they asked for is still to be answered.
+    let kept: Vec<Exchange> = (0..MAX_QUEUED_COMMANDS).map(|_| ping(&link)).collect();
+    drop(kept);
+    assert_eq!(ping(&link).await, throttled);
+
+    let (ours, _theirs) = duplex(64);
+    let link = Link::over(ours, TICK);
+    let large = |bytes: u64| link.call(1, |out| out.extend_from_slice(&vec![b'x'; usize::try_from(bytes).unwrap()]));
+    let first = large(MAX_QUEUED_BYTES + 1);
+    assert_eq!(large(1).await, throttled);
+    drop(first);
+    assert_eq!(link.0.0.lock().given, MAX_QUEUED_BYTES + 1, "what was refused is not sent");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_fails_its_own_call_and_is_not_kept() {
+    let (ours, mut theirs) = duplex(1024 * 1024);
+    let link = Link::over(ours, Duration::from_secs(60));
+    let (before, long, after) = (ping(&link), link.call(3, |out| out.extend_from_slice(b"GET\r\n")), ping(&link));
+    let seen = link.clone();
+    let peer = tokio::spawn(async move {
+        // One value alone is too long, and what follows belongs to the same answer.
+        let length = MAX_ANSWER_BYTES + 1;
+        theirs.write_all(format!(":1\r\n:2\r\n*2\r\n:7\r\n${length}\r\n").as_bytes()).await.unwrap();
+        let piece = vec![b'x'; 1024 * 1024];
+        for _ in 0..MAX_ANSWER_BYTES / piece.len() {
+            theirs.write_all(&piece).await.unwrap();
+        }
+        theirs.write_all(b"x\r\n$3\r\nend\r\n").await.unwrap();
+        assert!(seen.0.0.lock().calls.iter().all(|call| call.replies.is_empty()), "nothing is kept");
+        theirs.write_all(b":9\r\n").await.unwrap();
+        theirs
+    });
+    assert_eq!(before.await, Ok(vec![Reply::Int(1)]));
+    let too_long = ErrorKind::Protocol("the answer is longer than allowed");
+    assert_eq!(long.await, Err(Error::new(too_long, Delivery::Answered)));
+    assert_eq!(after.await, Ok(vec![Reply::Int(9)]));
+    let mut theirs = peer.await.unwrap();
+    let next = ping(&link);
+    theirs.write_all(b"+PONG\r\n").await.unwrap();
+    assert_eq!(next.await, Ok(vec![Reply::Status("PONG".into())]));
+    assert!(link.is_good());
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_writes_is_not_one_to_begin_a_call_on() {
+    for answer in [&b"-READONLY no\r\n"[..], b"*2\r\n:1\r\n*1\r\n-READONLY no\r\n"] {
+        let (ours, mut theirs) = duplex(1024);
+        let link = Link::over(ours, TICK);
+        let (refused, under_way) = (ping(&link), ping(&link));
+        theirs.write_all(b"-ERR READONLY\r\n").await.unwrap();
+        assert!(refused.await.is_ok() && link.is_good(), "the code decides, not the text");
+        theirs.write_all(answer).await.unwrap();
+        assert!(under_way.await.is_ok());
+        assert!(!link.is_good() && !link.has_ended());
+    }
+}
