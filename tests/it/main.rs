@@ -3,6 +3,7 @@
 
 mod api;
 mod authorization;
+mod backend_errors;
 mod command_counts;
 mod conformance;
 mod floors;
@@ -16,4 +17,5 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod supervision;
 mod tls;

@@ -113,6 +113,10 @@ async fn introduce(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
     let write = |out: &mut BytesMut| words.iter().for_each(|command| resp::encode(command.iter().copied(), out));
     for reply in link.call(words.len(), write).await.map_err(|_| unreachable())? {
         if let Reply::Refused(refusal) = reply {
+            // It cannot save what is written, and refuses even a PING for that, but serves reads.
+            if refusal.code() == "MISCONF" {
+                continue;
+            }
             let kind = match Error::from(refusal).kind {
                 ErrorKind::Forbidden => ErrorKind::Forbidden,
                 // Loading, too many clients, or no such database: not one to work with.

@@ -155,7 +155,7 @@ impl State {
         self.forget();
     }
 
-    /// Whether the next reply, of which this many bytes are there, is to be kept. When the answer that it
+    /// Whether the next reply, of which this many bytes are known of, is to be kept. When the answer that it
     /// belongs to becomes too long, its caller is told so and waits no more.
     fn keeps(&mut self, bytes: usize) -> Result<bool, Broken> {
         if bytes == 0 {

@@ -86,6 +86,11 @@ impl Scanner {
         }
     }
 
+    /// How many bytes the reply at the start of the buffer has at least, of which so many are there.
+    pub(super) fn known(&self, there: usize) -> usize {
+        self.position.max(there)
+    }
+
     /// Throws away what was seen of a reply that is not wanted. What [`Scanner::scan`] finds of it is its rest.
     pub(super) fn skip(&mut self, buffer: &mut BytesMut) {
         let seen = self.position.min(buffer.len());
@@ -231,6 +236,30 @@ mod tests {
             }
             prop_assert_eq!(found, replies);
             prop_assert!(buffer.is_empty());
+        }
+
+        #[test]
+        fn a_reply_that_is_skipped_takes_no_room_and_nothing_of_the_next(skipped in reply(), next in reply(), cuts in prop::collection::vec(1usize..9, 1..200)) {
+            let stream = [written(&skipped), written(&next)].concat();
+            let (mut buffer, mut scanner, mut skipping) = (BytesMut::new(), Scanner::default(), true);
+            let (mut rest, mut cuts) = (stream.as_slice(), cuts.into_iter().cycle());
+            let mut found = None;
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+                rest = after;
+                buffer.extend_from_slice(piece);
+                while let Some(length) = scanner.scan(&buffer).unwrap() {
+                    let frame = buffer.split_to(length).freeze();
+                    found = if skipping { None } else { Some(take(&frame).unwrap()) };
+                    skipping = false;
+                }
+                if skipping {
+                    scanner.skip(&mut buffer);
+                    // What is left is the beginning of one line.
+                    prop_assert!(buffer.len() < 24, "{}", buffer.len());
+                }
+            }
+            prop_assert_eq!(found, Some(next));
         }
 
         #[test]

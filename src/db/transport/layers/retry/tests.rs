@@ -30,11 +30,7 @@ async fn calls(effect: Effect, first: Result<Vec<Reply>, Error>) -> u32 {
     let batch = Batch::one(Command::raw(effect, ["X"]));
     let outcome = Retry::new(inner.clone()).execute(&batch).await;
     let calls = inner.0.lock().1;
-    assert_eq!(
-        outcome.is_ok_and(|r| r == [Reply::Int(1)]),
-        calls == 2,
-        "the second answer is what the caller gets"
-    );
+    assert_eq!(outcome.is_ok_and(|r| r == [Reply::Int(1)]), calls == 2, "the second answer is what the caller gets");
     calls
 }
 

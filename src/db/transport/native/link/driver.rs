@@ -151,7 +151,7 @@ impl<S: Stream> Driver<S> {
             let reply = if keeps { Some(resp::take(&frame.freeze())?) } else { None };
             state.deliver(reply, length)?;
         }
-        if !state.keeps(self.reading.len())? {
+        if !state.keeps(self.scanner.known(self.reading.len()))? {
             self.scanner.skip(&mut self.reading);
         }
         Poll::Ready(Ok(()))

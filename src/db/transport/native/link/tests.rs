@@ -223,32 +223,35 @@ async fn what_waits_is_bounded_in_commands_and_in_bytes_and_one_call_may_be_larg
 
 #[tokio::test]
 async fn an_answer_that_is_too_long_fails_its_own_call_and_is_not_kept() {
-    let (ours, mut theirs) = duplex(1024 * 1024);
-    let link = Link::over(ours, Duration::from_secs(60));
-    let (before, long, after) = (ping(&link), link.call(3, |out| out.extend_from_slice(b"GET\r\n")), ping(&link));
-    let seen = link.clone();
-    let peer = tokio::spawn(async move {
-        // One value alone is too long, and what follows belongs to the same answer.
-        let length = MAX_ANSWER_BYTES + 1;
-        theirs.write_all(format!(":1\r\n:2\r\n*2\r\n:7\r\n${length}\r\n").as_bytes()).await.unwrap();
-        let piece = vec![b'x'; 1024 * 1024];
-        for _ in 0..MAX_ANSWER_BYTES / piece.len() {
-            theirs.write_all(&piece).await.unwrap();
-        }
-        theirs.write_all(b"x\r\n$3\r\nend\r\n").await.unwrap();
-        assert!(seen.0.0.lock().calls.iter().all(|call| call.replies.is_empty()), "nothing is kept");
-        theirs.write_all(b":9\r\n").await.unwrap();
-        theirs
-    });
-    assert_eq!(before.await, Ok(vec![Reply::Int(1)]));
-    let too_long = ErrorKind::Protocol("the answer is longer than allowed");
-    assert_eq!(long.await, Err(Error::new(too_long, Delivery::Answered)));
-    assert_eq!(after.await, Ok(vec![Reply::Int(9)]));
-    let mut theirs = peer.await.unwrap();
-    let next = ping(&link);
-    theirs.write_all(b"+PONG\r\n").await.unwrap();
-    assert_eq!(next.await, Ok(vec![Reply::Status("PONG".into())]));
-    assert!(link.is_good());
+    let piece = [b"$1048576\r\n".as_slice(), &vec![b'x'; 1024 * 1024], b"\r\n"].concat();
+    let pieces = MAX_ANSWER_BYTES / (1024 * 1024) + 1;
+    // One value alone, which is known to be too long when it begins; many values; many replies.
+    let value =
+        || [format!("*2\r\n:7\r\n${}\r\n", pieces * piece.len() - 2).into_bytes(), piece.repeat(pieces)].concat();
+    let array = || [format!("*{pieces}\r\n").into_bytes(), piece.repeat(pieces)].concat();
+    for (long, replies) in [(value(), 1), (array(), 1), (piece.repeat(pieces), pieces)] {
+        let (ours, mut theirs) = duplex(1024 * 1024);
+        let link = Link::over(ours, Duration::from_secs(60));
+        let ask = |count| link.call(count, |out| out.extend_from_slice(b"GET\r\n"));
+        let (before, too_long, after) = (ask(1), ask(replies + 2), ask(1));
+        let peer = tokio::spawn(async move {
+            for part in [b":1\r\n:2\r\n", long.as_slice(), b"$3\r\nend\r\n", b":9\r\n"] {
+                theirs.write_all(part).await.unwrap();
+            }
+            theirs
+        });
+        assert_eq!(before.await, Ok(vec![Reply::Int(1)]));
+        let rule = ErrorKind::Protocol("the answer is longer than allowed");
+        assert_eq!(too_long.await, Err(Error::new(rule, Delivery::Answered)));
+        let kept = |call: &Call| call.is_too_long && !call.replies.is_empty();
+        assert!(!link.0.0.lock().calls.iter().any(kept));
+        assert_eq!(after.await, Ok(vec![Reply::Int(9)]));
+        let mut theirs = peer.await.unwrap();
+        let next = ping(&link);
+        theirs.write_all(b"+PONG\r\n").await.unwrap();
+        assert_eq!(next.await, Ok(vec![Reply::Status("PONG".into())]));
+        assert!(link.is_good());
+    }
 }
 
 #[tokio::test]
