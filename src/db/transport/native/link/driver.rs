@@ -61,9 +61,9 @@ impl From<Broken> for End {
     }
 }
 
-/// Runs until the connection ends.
-pub(super) async fn drive<S: Stream>(stream: S, state: Arc<Mutex<State>>, tick: Duration) {
-    let mut driver = Driver {
+/// Runs until the connection ends; to drop it, even unpolled, ends the connection.
+pub(super) fn drive<S: Stream>(stream: S, state: Arc<Mutex<State>>, tick: Duration) -> impl Future<Output = ()> + Send {
+    let driver = Driver {
         stream,
         writing: BytesMut::new(),
         reading: BytesMut::with_capacity(READ),
@@ -71,20 +71,24 @@ pub(super) async fn drive<S: Stream>(stream: S, state: Arc<Mutex<State>>, tick: 
         watch: Watch::new(tick),
         end: Ending { state, kind: ErrorKind::Disconnected },
     };
-    match poll_fn(|context| driver.poll(context)).await {
-        End::Lost => {}
-        End::GivenUp => {
-            tracing::warn!("a connection to the backend is given up: calls wait, and none is answered in time");
-            driver.stream.abandon();
-        }
-        End::Broken(Broken(rule)) => {
-            driver.end.kind = ErrorKind::Protocol(rule);
-            driver.stream.abandon();
-        }
-    }
+    driver.run()
 }
 
 impl<S: Stream> Driver<S> {
+    async fn run(mut self) {
+        match poll_fn(|context| self.poll(context)).await {
+            End::Lost => {}
+            End::GivenUp => {
+                tracing::warn!("a connection to the backend is given up: calls wait, and none is answered in time");
+                self.stream.abandon();
+            }
+            End::Broken(Broken(rule)) => {
+                self.end.kind = ErrorKind::Protocol(rule);
+                self.stream.abandon();
+            }
+        }
+    }
+
     /// Runs until the connection ends, and says how.
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<End> {
         loop {

@@ -1,7 +1,9 @@
 //! What a link promises its callers, whatever the peer does.
 
 use super::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -82,8 +84,8 @@ fn gone() -> Error {
     Error::new(ErrorKind::Disconnected, Delivery::Unknown)
 }
 
-/// Answers what is asked after so long; in its own time each, so that many may be on their way.
-async fn answer_after(peer: DuplexStream, delay: Duration) {
+/// Answers the first that are asked, each after so long, and swallows the others.
+async fn answer(peer: DuplexStream, first: usize, delay: Duration) {
     let (mut reads, mut writes) = tokio::io::split(peer);
     let (send, mut due) = tokio::sync::mpsc::unbounded_channel();
     let asked = async move {
@@ -91,12 +93,14 @@ async fn answer_after(peer: DuplexStream, delay: Duration) {
         while reads.read_exact(&mut ping).await.is_ok() && send.send(Instant::now() + delay).is_ok() {}
     };
     let answered = async move {
-        while let Some(due) = due.recv().await {
+        for _ in 0..first {
+            let Some(due) = due.recv().await else { return };
             tokio::time::sleep_until(due).await;
             if writes.write_all(b"+PONG\r\n").await.is_err() {
                 return;
             }
         }
+        while due.recv().await.is_some() {}
     };
     tokio::join!(asked, answered);
 }
@@ -115,29 +119,52 @@ async fn a_single_call_into_a_black_hole_costs_the_link_two_ticks() {
 async fn a_black_hole_is_found_out_within_three_ticks_though_all_its_callers_gave_up() {
     let (ours, theirs) = duplex(1024);
     let link = Link::over(ours, TICK);
-    let mut peer = tokio::spawn(answer_after(theirs, Duration::from_millis(1)));
+    tokio::spawn(answer(theirs, 33, Duration::from_millis(1)));
     for _ in 0..33 {
         ping(&link).await.unwrap();
         sleep(Duration::from_millis(20)).await;
     }
-    peer.abort();
-    // What it held is dropped with it, and so would be the pipe: here it goes on and swallows.
-    assert!((&mut peer).await.unwrap_err().is_cancelled());
-    assert!(link.has_ended(), "a pipe that is dropped is a connection that is closed");
-    let (ours, _theirs) = duplex(1024);
-    let link = Link::over(ours, TICK);
     let begun = Instant::now();
     while !link.has_ended() {
-        assert!(timeout(Duration::from_millis(50), ping(&link)).await.is_err() || link.has_ended());
-        assert!(begun.elapsed() < 3 * TICK);
+        let late = timeout(Duration::from_millis(50), ping(&link)).await;
+        assert!(late.is_err() || late.is_ok_and(|outcome| outcome == Err(gone())));
+        assert!(begun.elapsed() <= 3 * TICK);
+    }
+    assert!(begun.elapsed() >= 2 * TICK - Duration::from_millis(50));
+}
+
+/// Counts how often somebody looks.
+struct Counted(DuplexStream, Arc<AtomicU64>);
+
+impl AsyncRead for Counted {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.0).poll_read(context, buf)
     }
 }
 
+impl AsyncWrite for Counted {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+impl Stream for Counted {
+    fn abandon(&self) {}
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_idle_or_serves_is_kept_and_idle_it_has_no_timer() {
+async fn a_link_that_serves_or_is_idle_is_kept_and_idle_it_has_no_timer() {
     let (ours, theirs) = duplex(1024);
-    let link = Link::over(ours, TICK);
-    tokio::spawn(answer_after(theirs, TICK - Duration::from_millis(1)));
+    let looks = Arc::new(AtomicU64::new(0));
+    let link = Link::over(Counted(ours, looks.clone()), TICK);
+    tokio::spawn(answer(theirs, usize::MAX, TICK - Duration::from_millis(1)));
     // Slow answers, each in time, for a while: somebody always waits, and somebody is always served.
     let begun = Instant::now();
     while begun.elapsed() < 20 * TICK {
@@ -148,15 +175,29 @@ async fn a_link_that_is_idle_or_serves_is_kept_and_idle_it_has_no_timer() {
         let (one, other) = tokio::join!(one, other);
         assert!(one.is_ok() && other.is_ok());
     }
+    let before = looks.load(Ordering::Relaxed);
     sleep(Duration::from_secs(86_400)).await;
+    assert!(looks.load(Ordering::Relaxed) <= before + 1, "a last tick, and none after it");
     assert!(ping(&link).await.is_ok());
+}
+
+#[test]
+fn calls_over_a_link_whose_runtime_has_ended_end_too() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (ours, _theirs) = duplex(1024);
+    let ends = runtime();
+    let link = ends.block_on(async { Link::over(ours, TICK) });
+    let waits = ping(&link);
+    drop(ends);
+    assert_eq!(runtime().block_on(waits), Err(Error::new(ErrorKind::Disconnected, Delivery::NotSent)));
+    assert!(link.has_ended());
 }
 
 #[tokio::test(start_paused = true)]
 async fn answers_that_only_come_for_those_who_have_gone_are_no_service() {
     let (ours, theirs) = duplex(1024);
     let link = Link::over(ours, TICK);
-    tokio::spawn(answer_after(theirs, TICK + Duration::from_millis(100)));
+    tokio::spawn(answer(theirs, usize::MAX, TICK + Duration::from_millis(100)));
     let begun = Instant::now();
     while !link.has_ended() {
         let late = timeout(TICK, ping(&link)).await;
