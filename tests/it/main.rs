@@ -3,6 +3,7 @@
 
 mod api;
 mod authorization;
+mod backend_errors;
 mod command_counts;
 mod conformance;
 mod floors;
@@ -18,4 +19,5 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod supervision;
 mod tls;
