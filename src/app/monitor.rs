@@ -1,6 +1,8 @@
 //! How the backend is: asked when somebody wants to know, and now and then so that its clock stays known.
 
-use crate::db::{Database, Error, ErrorKind};
+use crate::db::transport::door::Failure;
+use crate::db::transport::doors::{Doors, Readiness};
+use crate::db::{Database, Delivery, Error, ErrorKind, Outage};
 use crate::http::ports::{BackendState, Health};
 use crate::http::server::Draining;
 use futures_util::future::LocalBoxFuture;
@@ -16,33 +18,61 @@ const WATCH: Duration = Duration::from_secs(30);
 /// Watches one backend.
 pub(super) struct Monitor {
     database: Database,
-    name: &'static str,
+    doors: Doors,
+    outage: Outage,
     started: Instant,
     draining: Draining,
-    last: Mutex<Option<(Instant, Result<(), Error>)>>,
+    last: Mutex<Option<Known>>,
+}
+
+/// What the backend answered, and when: after how many changes of its doors.
+struct Known {
+    at: Instant,
+    changes: u64,
+    answer: Result<(), Error>,
 }
 
 impl Monitor {
-    pub(super) fn new(database: Database, name: &'static str, draining: Draining) -> Self {
-        Monitor { database, name, started: Instant::now(), draining, last: Mutex::new(None) }
+    pub(super) fn new(database: Database, doors: Doors, outage: Outage, draining: Draining) -> Self {
+        Monitor { database, doors, outage, started: Instant::now(), draining, last: Mutex::new(None) }
     }
 
-    /// The last answer, or a new one when that is old. Those who ask at once share one question.
+    /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
+    /// question. While every door is shut there is nothing to ask: the doors are being probed.
     async fn ask(&self) -> Result<(), Error> {
         let mut last = self.last.lock().await;
-        if let Some((at, answer)) = &*last
-            && at.elapsed() < GOOD_FOR
+        let changes = self.doors.changes();
+        if let Some(known) = &*last
+            && known.at.elapsed() < GOOD_FOR
+            && known.changes == changes
         {
-            return answer.clone();
+            return known.answer.clone();
         }
-        let answer = self.database.probe().await;
-        if let Some((_, before)) = &*last
-            && before.is_ok() != answer.is_ok()
+        let answer = if self.outage.is_on() {
+            Err(Error::new(self.why_shut(), Delivery::NotSent))
+        } else {
+            self.database.probe().await
+        };
+        if let Some(before) = &*last
+            && before.answer.is_ok() != answer.is_ok()
         {
-            tracing::warn!(backend = self.name, healthy = answer.is_ok(), "the backend's state has changed");
+            let transport = self.doors.transport();
+            tracing::warn!(transport, healthy = answer.is_ok(), "the backend's state has changed");
         }
-        *last = Some((Instant::now(), answer.clone()));
+        *last = Some(Known { at: Instant::now(), changes, answer: answer.clone() });
         answer
+    }
+
+    /// What the door in use said last.
+    fn why_shut(&self) -> ErrorKind {
+        let failure = self.doors.in_use().and_then(|door| door.known().last_failure);
+        match failure {
+            Some((Failure::Forbidden, _)) => ErrorKind::Forbidden,
+            Some((Failure::Unreachable | Failure::Disconnected | Failure::TimedOut, _)) | None => {
+                ErrorKind::Unreachable
+            }
+            Some((other, _)) => ErrorKind::Protocol(other.word()),
+        }
     }
 
     /// Asks for ever: often while the backend is ill, so that its return is noticed.
@@ -59,14 +89,20 @@ impl Health for Monitor {
         Box::pin(async {
             let answer = self.ask().await;
             let redis_status = match &answer {
-                _ if self.name == "memory" => "not_initialized",
+                _ if self.doors.all().is_empty() => "not_initialized",
                 Ok(()) => "healthy",
                 Err(error) => match error.kind {
                     ErrorKind::Unreachable | ErrorKind::Disconnected | ErrorKind::TimedOut => "unhealthy",
                     _ => "error",
                 },
             };
-            BackendState { transport: self.name, redis_status, serves: answer.is_ok() && !self.draining.has_begun() }
+            BackendState {
+                transport: self.doors.transport(),
+                redis_status,
+                serves: answer.is_ok() && !self.draining.has_begun(),
+                failover: self.doors.failover().map(Readiness::word),
+                is_degraded: self.doors.failover().is_some_and(|readiness| readiness != Readiness::Ready),
+            }
         })
     }
 
@@ -80,7 +116,14 @@ pub(super) struct Nothing;
 
 impl Health for Nothing {
     fn backend(&self) -> LocalBoxFuture<'_, BackendState> {
-        Box::pin(async { BackendState { transport: "memory", redis_status: "not_initialized", serves: false } })
+        let state = BackendState {
+            transport: "memory",
+            redis_status: "not_initialized",
+            serves: false,
+            failover: None,
+            is_degraded: false,
+        };
+        Box::pin(async move { state })
     }
 
     fn uptime(&self) -> u64 {

@@ -3,8 +3,10 @@
 
 mod api;
 mod authorization;
+mod breaker;
 mod command_counts;
 mod conformance;
+mod failover;
 mod floors;
 mod generated;
 mod harness;
