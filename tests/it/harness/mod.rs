@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod backend;
+pub mod chaos_proxy;
 pub mod raw;
 pub mod redis_server;
 pub mod rest_double;

@@ -120,12 +120,12 @@ impl Switch {
     fn steer(&self) -> Option<Instant> {
         let mut last = self.last.lock();
         let now = Instant::now();
-        let again = self.due(last.map(|(at, _)| at));
+        let again = self.due(last.map(|(at, _)| at), now);
         let again = match again {
             Some(due) if due <= now => {
                 *last = Some((now, self.clock.now()));
                 self.turn();
-                self.due(Some(now))
+                self.due(Some(now), now)
             }
             again => again,
         };
@@ -133,10 +133,9 @@ impl Switch {
         again
     }
 
-    /// From when on the other door is to be taken, as things are.
-    fn due(&self, last_switch: Option<Instant>) -> Option<Instant> {
+    /// From when on the other door is to be taken, as things are now.
+    fn due(&self, last_switch: Option<Instant>, now: Instant) -> Option<Instant> {
         let (here, there) = if self.is_on_rest() { (&self.rest, &self.native) } else { (&self.native, &self.rest) };
-        let now = Instant::now();
         let rested = last_switch.map_or(now, |at| at + self.pace.between_switches);
         let may = !there.is_open() && (self.is_on_rest() || self.proof() == Proof::Same);
         if may && here.is_open() {
