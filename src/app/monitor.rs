@@ -130,3 +130,53 @@ impl Health for Nothing {
         0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SystemClock;
+    use crate::db::transport::door::Door;
+    use crate::db::transport::layers::breaker::Breaker;
+    use crate::db::transport::{Execution, RedisTransport};
+    use crate::db::{BackendClock, Batch, Command, Effect, Reply};
+    use prometheus_client::metrics::gauge::Gauge;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    /// Tells the time, or cannot be reached.
+    #[derive(Clone, Default)]
+    struct Redis(Arc<(AtomicBool, AtomicU32)>);
+
+    impl RedisTransport for Redis {
+        fn execute<'a>(&'a self, _: &'a Batch) -> Execution<'a> {
+            self.0.1.fetch_add(1, Ordering::SeqCst);
+            let time = || vec![Reply::Array(vec![Reply::Int(1), Reply::Int(0)])];
+            let gone = Error::new(ErrorKind::Unreachable, Delivery::NotSent);
+            let answer = if self.0.0.load(Ordering::SeqCst) { Err(gone) } else { Ok(time()) };
+            Box::pin(async { answer })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_a_door_changed_is_not_given_again() {
+        let (redis, outage, clock) = (Redis::default(), Outage::default(), Arc::new(SystemClock));
+        let door = Arc::new(Door::new("native", clock.clone(), Some(outage.clone()), Gauge::default()));
+        let probe = Batch::one(Command::raw(Effect::Read, ["GET"]));
+        let breaker = Arc::new(Breaker::new(redis.clone(), door.clone(), probe));
+        let database = Database::new(breaker.clone(), "t", BackendClock::new(clock));
+        let monitor = Monitor::new(database, Doors::one(door.clone()), outage, Draining::default());
+        assert!(monitor.ask().await.is_ok());
+        redis.0.0.store(true, Ordering::SeqCst);
+        assert!(monitor.ask().await.is_ok(), "nobody has noticed yet");
+        for _ in 0..5 {
+            assert!(breaker.execute(&Batch::one(Command::time())).await.is_err());
+        }
+        let asked = redis.0.1.load(Ordering::SeqCst);
+        assert!(door.is_open() && monitor.ask().await.is_err());
+        assert_eq!(redis.0.1.load(Ordering::SeqCst), asked, "a door that is shut is not asked");
+        redis.0.0.store(false, Ordering::SeqCst);
+        while door.is_open() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(monitor.ask().await.is_ok(), "it is back");
+    }
+}

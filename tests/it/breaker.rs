@@ -150,6 +150,18 @@ async fn a_probe_that_is_answered_by_a_server_that_loads_does_not_close_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_door_that_refuses_the_credentials_is_probed_once_a_second() {
+    let (inner, door) = (Scripted::default(), door("rest", None));
+    let breaker = guarded(&inner, &door);
+    inner.fails(ErrorKind::Forbidden, Delivery::Answered);
+    for _ in 0..5 {
+        assert!(call(&breaker, Effect::Read).await.is_err());
+    }
+    sleep(Duration::from_secs(10)).await;
+    assert!((9..=11).contains(&inner.probes().len()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn probes_never_overlap() {
     let (inner, door) = (Scripted::default(), door("native", None));
     let breaker = guarded(&inner, &door);

@@ -1,5 +1,6 @@
 //! Two ways to one database: when they are switched, and what becomes of requests meanwhile.
 
+mod configured;
 pub mod scripted;
 mod serving;
 mod starting;

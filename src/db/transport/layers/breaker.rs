@@ -20,7 +20,8 @@ use tokio::task::AbortHandle;
 const PAUSE: Duration = Duration::from_millis(200);
 /// A random part of this is added, so that many servers do not return in step.
 const JITTER: Duration = Duration::from_millis(25);
-/// From one probe to the next of a door that answers and that no caller takes.
+/// From one probe to the next of a door that answers and that no caller takes, or that refuses the
+/// credentials: those do not mend by themselves.
 const WATCH: Duration = Duration::from_secs(1);
 
 /// Refuses calls while the door behind it is shut.
@@ -83,13 +84,15 @@ async fn keep_probing<T: RedisTransport>(inner: Arc<T>, door: Arc<Door>, probe: 
     let mut news = door.news();
     // The sender lives in the door.
     while news.wait_for(|known| known.is_open || known.is_watched).await.is_ok() {
-        match Verdict::on(&inner.execute(&probe).await) {
+        let verdict = Verdict::on(&inner.execute(&probe).await);
+        match verdict {
             Verdict::Served => door.found_good(),
             Verdict::SaysNothing => door.found_bad(Failure::Refused),
             Verdict::Failed(why) => door.found_bad(why),
         }
         if door.is_open() {
-            tokio::time::sleep(PAUSE + jitter()).await;
+            let pause = if verdict == Verdict::Failed(Failure::Forbidden) { WATCH } else { PAUSE };
+            tokio::time::sleep(pause + jitter()).await;
         } else if tokio::time::timeout(WATCH, news.wait_for(|known| known.is_open)).await.is_ok() {
             tracing::trace!(door = door.name(), "probed early: it was shut meanwhile");
         }
