@@ -4,8 +4,10 @@
 mod api;
 mod authorization;
 mod backend_errors;
+mod breaker;
 mod command_counts;
 mod conformance;
+mod failover;
 mod floors;
 mod generated;
 mod harness;
