@@ -21,5 +21,6 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod standby;
 mod supervision;
 mod tls;
