@@ -3,6 +3,7 @@
 
 mod api;
 mod authorization;
+mod chaos;
 mod command_counts;
 mod conformance;
 mod floors;
