@@ -1,7 +1,7 @@
 //! The project's documents that are made from its code.
 
 use crate::app;
-use crate::db::Family;
+use crate::db::{self, Family};
 use crate::http::openapi;
 use crate::{http, stores, tenancy};
 
@@ -16,11 +16,12 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 3] {
+fn families() -> [(&'static str, &'static [&'static Family]); 4] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("Sessions, owner the tenant", stores::sessions::FAMILIES),
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),
+        ("Operations, owner the tenant or `_system`", db::FAMILIES),
     ]
 }
 

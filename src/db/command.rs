@@ -2,6 +2,7 @@
 //! neither by a store nor by a script, so that every backend can know them all.
 
 use super::key::Key;
+use super::operation;
 use super::script::Script;
 use crate::base::deadline::Deadline;
 use bytes::Bytes;
@@ -96,9 +97,10 @@ impl Command {
         Command::new("SET", Effect::Idempotent, 5).key(key).arg(value).expiring(expiry)
     }
 
-    /// Stores a value where there is none: `OK`, or nothing when there was one.
+    /// Stores a value where there is none: `OK`, or nothing when there was one, which may be this very value
+    /// when the command was repeated: whoever must know gives it something random of its own.
     pub fn set_if_absent(key: &Key, value: impl Into<Bytes>, expiry: Expiry) -> Self {
-        let mut command = Command::new("SET", Effect::Once, 5).key(key).arg(value).expiring(expiry);
+        let mut command = Command::new("SET", Effect::Idempotent, 5).key(key).arg(value).expiring(expiry);
         command.args.push(Bytes::from_static(b"NX"));
         command
     }
@@ -161,13 +163,24 @@ impl Command {
     }
 
     /// Runs a script over these keys, which must lie in one partition; its arguments follow with [`Command::arg`].
+    /// A script that must act once becomes an operation: this command may be repeated, and a second one like
+    /// it is another operation.
     pub fn script(script: &'static Script, keys: &[&Key]) -> Self {
+        let once = script.effect() == Effect::Once;
+        let operation = keys.first().filter(|_| once).and_then(|key| operation::key_beside(key.as_bytes()));
+        let (count, effect) = match (once, &operation) {
+            (true, Some(_)) => ((keys.len() + 1).to_string(), Effect::Idempotent),
+            // Without a key or randomness there is no operation. This count is one that every backend refuses.
+            (true, None) => ("-1".to_owned(), Effect::Once),
+            (false, _) => (keys.len().to_string(), script.effect()),
+        };
         let mut args = Vec::with_capacity(keys.len() + 16);
         args.push(Bytes::from_static(b"EVALSHA"));
         args.push(Bytes::from_static(script.sha1().as_bytes()));
-        args.push(Bytes::from(keys.len().to_string()));
+        args.push(Bytes::from(count));
         args.extend(keys.iter().map(|key| key.as_bytes().clone()));
-        Command { args, effect: script.effect(), script: Some(script) }
+        args.extend(operation);
+        Command { args, effect, script: Some(script) }
     }
 
     /// The command and its arguments as they go over the wire. A script goes by its digest.

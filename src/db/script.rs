@@ -1,22 +1,27 @@
 //! Lua scripts: the text of a `.lua` file beside its store, its digest, and what repeating it does.
 
 use super::command::Effect;
+use super::operation;
 use sha1::{Digest, Sha1};
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 /// One script. Its text is the same on every backend.
 #[derive(Debug)]
 pub struct Script {
     name: &'static str,
-    text: &'static str,
+    body: &'static str,
     effect: Effect,
+    text: OnceLock<Cow<'static, str>>,
     sha1: OnceLock<String>,
 }
 
 impl Script {
-    /// A script by its name (`sessions/create`), its text, and what running it twice does.
-    pub const fn new(name: &'static str, text: &'static str, effect: Effect) -> Self {
-        Script { name, text, effect, sha1: OnceLock::new() }
+    /// A script by its name (`sessions/create`), its text, and what running that text twice does. One of
+    /// [`Effect::Once`] needs a key, must not answer an error once it has written, and is sent as an operation,
+    /// whose answer is kept for a minute.
+    pub const fn new(name: &'static str, body: &'static str, effect: Effect) -> Self {
+        Script { name, body, effect, text: OnceLock::new(), sha1: OnceLock::new() }
     }
 
     /// The slice and the file, such as `sessions/create`.
@@ -24,19 +29,22 @@ impl Script {
         self.name
     }
 
-    /// The Lua 5.1 source.
-    pub const fn text(&self) -> &'static str {
-        self.text
+    /// The Lua 5.1 source, as it is sent.
+    pub fn text(&self) -> &str {
+        self.text.get_or_init(|| match self.effect {
+            Effect::Once => operation::acting_once(self.body).into(),
+            Effect::Read | Effect::Idempotent => self.body.into(),
+        })
     }
 
-    /// What running it twice does.
+    /// What running it twice does, or would do if it were no operation.
     pub const fn effect(&self) -> Effect {
         self.effect
     }
 
     /// The digest by which `EVALSHA` names it: SHA-1 of the text, 40 hexadecimal digits.
     pub fn sha1(&self) -> &str {
-        self.sha1.get_or_init(|| hex(&Sha1::digest(self.text)))
+        self.sha1.get_or_init(|| hex(&Sha1::digest(self.text())))
     }
 }
 

@@ -3,23 +3,22 @@
 
 use crate::db::{Effect, Script};
 
-/// Answering "taken" to the retry of a creation that went through would be wrong.
+/// A repetition would find the id taken, by itself.
 pub(super) static CREATE_TENANT: Script =
     Script::new("tenancy/create_tenant", include_str!("create_tenant.lua"), Effect::Once);
 
-/// A retry would find its own change and take it for another's.
+/// A repetition would find its own change and take it for another's.
 pub(super) static UPDATE_TENANT: Script =
     Script::new("tenancy/update_tenant", include_str!("update_tenant.lua"), Effect::Once);
 
-/// A late first attempt after a retry and a revocation would bring the key back.
+/// A first attempt that arrives after its repetition and a revocation would bring the key back.
 pub(super) static CREATE_KEY: Script = Script::new("tenancy/create_key", include_str!("create_key.lua"), Effect::Once);
 
-/// A retry would find the key changed by its own first attempt.
+/// A repetition would find the key changed, by itself.
 pub(super) static ROTATE_KEY: Script = Script::new("tenancy/rotate_key", include_str!("rotate_key.lua"), Effect::Once);
 
-/// Revoked twice is revoked; only the answer to the second differs.
-pub(super) static REVOKE_KEY: Script =
-    Script::new("tenancy/revoke_key", include_str!("revoke_key.lua"), Effect::Idempotent);
+/// A repetition would find no such key, and its caller hear that there never was one.
+pub(super) static REVOKE_KEY: Script = Script::new("tenancy/revoke_key", include_str!("revoke_key.lua"), Effect::Once);
 
 pub(super) static STAMP_KEY: Script =
     Script::new("tenancy/stamp_key", include_str!("stamp_key.lua"), Effect::Idempotent);

@@ -2,6 +2,7 @@
 
 use super::keys::RECORD;
 use super::seal::Seal;
+use crate::base::id;
 use crate::db::{Command, Error, Expiry, Key, Partition, Reply, SystemDb, TenantDb};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -10,6 +11,8 @@ use std::time::Duration;
 const LEASE: Duration = Duration::from_secs(60);
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// How many characters tell one attempt from all others: 131 random bits.
+const ATTEMPT: usize = 22;
 
 /// Whose requests they are.
 #[derive(Clone)]
@@ -74,6 +77,9 @@ pub enum Begun {
 #[derive(Serialize, Deserialize)]
 struct Record {
     request: String,
+    /// Tells who began from others with the same request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
 }
@@ -100,7 +106,9 @@ impl IdempotencyStore {
     pub async fn begin(&self, request: Request<'_>) -> Result<Begun, Error> {
         let seal = Seal::new(request.credential, request.key);
         let (key, proof) = (self.owner.key(&seal.name()), seal.proof(&request.fingerprint));
-        let running = Record { request: proof.clone(), answer: None }.text();
+        let attempt =
+            id::random_base62(ATTEMPT).map_err(|_| Error::unexpected("an attempt that can be told from others"))?;
+        let running = Record { request: proof.clone(), attempt: Some(attempt), answer: None }.text();
         // The record that is in the way may end before it is read; then the key is free after all.
         for _ in 0..3 {
             let note = Command::set_if_absent(&key, running.clone(), Expiry::After(LEASE));
@@ -108,6 +116,10 @@ impl IdempotencyStore {
                 return Ok(Begun::First);
             }
             if let Some(known) = self.owner.run(Command::get(&key)).await?.optional_bytes()? {
+                // Noted by the first try of a command whose answer was lost.
+                if known == running {
+                    return Ok(Begun::First);
+                }
                 return judge(&known, &seal, &proof);
             }
         }
@@ -120,7 +132,7 @@ impl IdempotencyStore {
         let proof = seal.proof(&request.fingerprint);
         let plain = serde_json::to_vec(answer).map_err(|_| Error::unexpected("an answer that can be kept"))?;
         let sealed = seal.seal(&plain, &proof).map_err(|_| Error::unexpected("an answer that can be sealed"))?;
-        let record = Record { request: proof, answer: Some(sealed) };
+        let record = Record { request: proof, attempt: None, answer: Some(sealed) };
         let command = Command::set(&self.owner.key(&seal.name()), record.text(), Expiry::After(KEPT));
         self.owner.run(command).await?.done()
     }

@@ -7,7 +7,7 @@ use crate::harness::redis_server::RedisServer;
 use agentapi::db::{Batch, Command, Effect, Reply, Script};
 use std::sync::Arc;
 
-static INCREMENT: Script = Script::new("test/increment", "return redis.call('INCR', ARGV[1])", Effect::Once);
+static REACH: Script = Script::new("test/reach", "return redis.call('SET', ARGV[1], 'v')", Effect::Idempotent);
 static CONSTANT: Script = Script::new("test/constant", "return 7", Effect::Read);
 
 /// Runs a text over one key, `$k`.
@@ -204,7 +204,7 @@ pub async fn a_script_is_known_again_after_a_flush(backend: Backend) {
 }
 
 pub async fn keys_must_be_declared(backend: Backend) {
-    let reach = Command::script(&INCREMENT, &[]).arg(backend.key("undeclared"));
+    let reach = Command::script(&REACH, &[]).arg(backend.key("undeclared"));
     let answer = shown(&backend.run(&Batch::one(reach)).await[0]);
     let declared = does(&backend, Behaviour::RefusesUndeclaredKeys);
     assert_eq!(answer.starts_with("-ERR Script attempted to access a key that is not in KEYS"), declared, "{answer}");

@@ -118,7 +118,6 @@ fn protocol_unknown(outcome: Result<Reply, Error>) -> &'static str {
 }
 
 static ECHO: Script = Script::new("test/echo", "return ARGV[1]", Effect::Read);
-static COUNT: Script = Script::new("test/count", "return redis.call('INCR', KEYS[1])", Effect::Once);
 
 fn echo(text: &str) -> Command {
     Command::script(&ECHO, &[]).arg(text.to_owned())

@@ -7,13 +7,15 @@
 //! that a caller who goes away takes nothing from the others. The tasks, and with them the connections, live
 //! on one runtime: that of the server's main thread, which outlives the workers and has little else to do.
 
+use crate::base::deadline::Deadline;
 use crate::db::transport::{Execution, RedisTransport};
 use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// How many requests are in flight when nothing else is asked for. One more than it takes to keep the
 /// endpoint busy; with many more, they would leave half empty.
@@ -22,8 +24,13 @@ pub const IN_FLIGHT: usize = 2;
 const MAX_COMMANDS: usize = 1000;
 /// The most bytes of arguments in a shared request: well below what the smallest plan takes.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
-/// The most batches that wait.
+/// The most batches that wait, and the most bytes of their arguments: what an endpoint that hangs costs.
 const MAX_WAITING: usize = 4096;
+const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
+/// The most batches in flight that go alone. The others wait with their callers.
+const MAX_ALONE: usize = 16;
+
+type Outcome = Result<Vec<Reply>, Error>;
 
 /// Lets concurrent batches share requests to `inner`.
 pub struct Pipelining {
@@ -34,12 +41,15 @@ struct Shared {
     inner: Arc<dyn RedisTransport>,
     in_flight: usize,
     home: Option<Handle>,
+    alone: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Waiting>,
+    /// The bytes of those in `waiting`.
+    bytes: usize,
     /// Tasks that will look at `waiting` again before they end.
     tasks: usize,
 }
@@ -47,7 +57,8 @@ struct State {
 struct Waiting {
     commands: Vec<Command>,
     bytes: usize,
-    answer: oneshot::Sender<Result<Vec<Reply>, Error>>,
+    deadline: Deadline,
+    answer: oneshot::Sender<Outcome>,
 }
 
 impl Pipelining {
@@ -56,7 +67,8 @@ impl Pipelining {
     /// calls first.
     pub fn new(inner: Arc<dyn RedisTransport>, in_flight: usize) -> Self {
         let home = Handle::try_current().ok();
-        Pipelining { shared: Arc::new(Shared { inner, in_flight: in_flight.max(1), home, state: Mutex::default() }) }
+        let (alone, state) = (Arc::new(Semaphore::new(MAX_ALONE)), Mutex::default());
+        Pipelining { shared: Arc::new(Shared { inner, in_flight: in_flight.max(1), home, alone, state }) }
     }
 }
 
@@ -65,8 +77,7 @@ impl RedisTransport for Pipelining {
         Box::pin(async move {
             // What the backend would refuse as a whole must not take others with it.
             let outcome = if batch.is_atomic() || !is_text(batch) {
-                let (inner, batch) = (Arc::clone(&self.shared.inner), batch.clone());
-                self.shared.runtime()?.spawn(async move { inner.execute(&batch).await }).await.ok()
+                self.shared.alone(batch).await?
             } else {
                 self.shared.enqueue(batch)?.await.ok()
             };
@@ -86,19 +97,34 @@ impl Shared {
         self.home.clone().or_else(|| Handle::try_current().ok()).ok_or(none)
     }
 
-    fn enqueue(self: &Arc<Self>, batch: &Batch) -> Result<oneshot::Receiver<Result<Vec<Reply>, Error>>, Error> {
+    /// A request of its own. Nothing when its task is gone.
+    async fn alone(&self, batch: &Batch) -> Result<Option<Outcome>, Error> {
+        let runtime = self.runtime()?;
+        let gone = |_| Error::new(ErrorKind::Disconnected, Delivery::NotSent);
+        let place = Arc::clone(&self.alone).acquire_owned().await.map_err(gone)?;
+        let (inner, batch) = (Arc::clone(&self.inner), batch.clone());
+        let request = async move {
+            let outcome = inner.execute(&batch).await;
+            drop(place);
+            outcome
+        };
+        Ok(runtime.spawn(request).await.ok())
+    }
+
+    fn enqueue(self: &Arc<Self>, batch: &Batch) -> Result<oneshot::Receiver<Outcome>, Error> {
         let runtime = self.runtime()?;
         let commands = batch.commands().to_vec();
         let bytes = commands.iter().flat_map(Command::args).map(|argument| argument.len()).sum();
         let (answer, receiver) = oneshot::channel();
         let mut state = self.state.lock();
-        if state.waiting.len() >= MAX_WAITING {
-            state.waiting.retain(|waiting| !waiting.answer.is_closed());
-            if state.waiting.len() >= MAX_WAITING {
+        if !state.has_room(bytes) {
+            state.forget_who_left();
+            if !state.has_room(bytes) {
                 return Err(Error::new(ErrorKind::Throttled { retry_after: None }, Delivery::NotSent));
             }
         }
-        state.waiting.push_back(Waiting { commands, bytes, answer });
+        state.bytes += bytes;
+        state.waiting.push_back(Waiting { commands, bytes, deadline: batch.deadline(), answer });
         if state.tasks < self.in_flight {
             state.tasks += 1;
             drop(state);
@@ -110,23 +136,50 @@ impl Shared {
 }
 
 impl State {
+    fn has_room(&self, bytes: usize) -> bool {
+        // Whoever is alone may be of any size: the largest value must be storable.
+        self.waiting.is_empty() || (self.waiting.len() < MAX_WAITING && self.bytes + bytes <= MAX_WAITING_BYTES)
+    }
+
+    fn forget_who_left(&mut self) {
+        self.waiting.retain(|waiting| !waiting.answer.is_closed());
+        self.bytes = self.waiting.iter().map(|waiting| waiting.bytes).sum();
+    }
+
+    fn pop(&mut self) -> Option<Waiting> {
+        let next = self.waiting.pop_front()?;
+        self.bytes -= next.bytes;
+        Some(next)
+    }
+
     /// Takes what fits into one request, leaving out whoever does not wait any more.
     fn next(&mut self) -> Vec<Waiting> {
         let mut group: Vec<Waiting> = Vec::new();
         let (mut commands, mut bytes) = (0, 0);
-        while let Some(next) = self.waiting.pop_front() {
+        while let Some(next) = self.pop() {
             if next.answer.is_closed() {
+                continue;
+            }
+            if next.deadline.left(Duration::MAX).is_zero() {
+                tell(next.answer, Err(Error::new(ErrorKind::TimedOut, Delivery::NotSent)));
                 continue;
             }
             commands += next.commands.len();
             bytes += next.bytes;
             if !group.is_empty() && (commands > MAX_COMMANDS || bytes > MAX_BYTES) {
+                self.bytes += next.bytes;
                 self.waiting.push_front(next);
                 break;
             }
             group.push(next);
         }
         group
+    }
+}
+
+fn tell(caller: oneshot::Sender<Outcome>, outcome: Outcome) {
+    if caller.send(outcome).is_err() {
+        tracing::trace!("a caller left before its answer came");
     }
 }
 
@@ -159,12 +212,15 @@ impl Task {
     async fn request(&self, group: Vec<Waiting>) {
         let mut commands = Vec::with_capacity(group.iter().map(|waiting| waiting.commands.len()).sum());
         let mut callers = Vec::with_capacity(group.len());
+        // Bounded by the most patient of them; the others leave when they like.
+        let left = group.iter().map(|waiting| waiting.deadline.left(Duration::MAX)).max().unwrap_or(Duration::MAX);
+        let deadline = Deadline::after(Instant::now(), left);
         for waiting in group {
             callers.push((waiting.commands.len(), waiting.answer));
             commands.extend(waiting.commands);
         }
         let expected = commands.len();
-        let outcome = match self.shared.inner.execute(&Batch::pipeline(commands)).await {
+        let outcome = match self.shared.inner.execute(&Batch::pipeline(commands).by(deadline)).await {
             Ok(replies) if replies.len() != expected => {
                 Err(Error::new(ErrorKind::Protocol("as many answers as commands were due"), Delivery::Unknown))
             }
@@ -176,9 +232,7 @@ impl Task {
                 Ok(replies) => Ok(replies.by_ref().take(count).collect()),
                 Err(error) => Err(error.clone()),
             };
-            if answer.send(own).is_err() {
-                tracing::trace!("a caller left before its answer came");
-            }
+            tell(answer, own);
         }
     }
 }
@@ -193,13 +247,10 @@ impl Drop for Task {
         let left: Vec<Waiting> = {
             let mut state = self.shared.state.lock();
             state.tasks -= 1;
-            if state.tasks > 0 { Vec::new() } else { state.waiting.drain(..).collect() }
+            if state.tasks > 0 { Vec::new() } else { std::iter::from_fn(|| state.pop()).collect() }
         };
         for waiting in left {
-            let error = Error::new(ErrorKind::Disconnected, Delivery::NotSent);
-            if waiting.answer.send(Err(error)).is_err() {
-                tracing::trace!("a caller left before its answer came");
-            }
+            tell(waiting.answer, Err(Error::new(ErrorKind::Disconnected, Delivery::NotSent)));
         }
     }
 }

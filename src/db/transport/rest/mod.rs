@@ -29,6 +29,11 @@ use wording::Wordings;
 /// The longest wait that the endpoint may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
+/// How much of a body, and for how long, is read where the status has said everything: enough for the sentence
+/// that comes with it, so that the connection can be used again.
+const COURTESY_BYTES: usize = 64 * 1024;
+const COURTESY: Duration = Duration::from_millis(50);
+
 /// One REST endpoint.
 pub struct Rest {
     client: Client,
@@ -77,7 +82,7 @@ impl Rest {
         if commands.is_empty() {
             return Ok(Vec::new());
         }
-        let deadline = Instant::now() + self.command_timeout;
+        let deadline = Instant::now() + batch.deadline().left(self.command_timeout);
         if batch.is_atomic() {
             return self.send(&self.multi_exec, &commands, Scripts::FirstInFull, deadline).await;
         }
@@ -117,8 +122,11 @@ impl Rest {
         deadline: Instant,
     ) -> Result<Vec<Reply>, Error> {
         let body = self.body(commands, scripts).map_err(|kind| Error::new(kind, Delivery::NotSent))?;
-        let (turn, token) = self.sync.begin();
         let time_left = deadline.saturating_duration_since(Instant::now());
+        if time_left.is_zero() {
+            return Err(Error::new(ErrorKind::TimedOut, Delivery::NotSent));
+        }
+        let (turn, token) = self.sync.begin();
         let mut request = self.client.post(endpoint.clone()).timeout(time_left).body(body);
         if let Some(token) = token {
             request = request.header(SYNC_TOKEN, token);
@@ -126,16 +134,22 @@ impl Rest {
         let response = request.send().await.map_err(|error| without_answer(&error))?;
         self.sync.learn(turn, response.headers());
         let status = response.status();
-        let retry_after = retry_after(response.headers());
-        // Read even where it does not matter, so that the connection can be used again.
-        let body = self.read(response).await;
-        match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                Err(Error::new(ErrorKind::Forbidden, Delivery::Answered))
+        let by_status = match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Error::new(ErrorKind::Forbidden, Delivery::Answered),
+            StatusCode::TOO_MANY_REQUESTS => {
+                let retry_after = retry_after(response.headers());
+                Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent)
             }
-            StatusCode::TOO_MANY_REQUESTS => Err(Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent)),
-            status => wire::replies(status.as_u16(), &body?, commands.len()),
+            status => {
+                let body = read(response, self.max_reply_bytes).await?;
+                return wire::replies(status.as_u16(), &body, commands.len());
+            }
+        };
+        // What is known must not be lost to a body that never ends.
+        if tokio::time::timeout(COURTESY, read(response, COURTESY_BYTES)).await.is_err() {
+            tracing::trace!("the body of a refusal did not end");
         }
+        Err(by_status)
     }
 
     fn body(&self, commands: &[&Command], scripts: Scripts) -> Result<Vec<u8>, ErrorKind> {
@@ -162,24 +176,24 @@ impl Rest {
         body.push(b']');
         Ok(body)
     }
+}
 
-    /// The body of an answer, up to the bound.
-    async fn read(&self, mut response: Response) -> Result<Vec<u8>, Error> {
-        let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
-        let announced = response.content_length().unwrap_or(0);
-        if announced > self.max_reply_bytes as u64 {
+/// The body of an answer, up to the bound.
+async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Error> {
+    let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
+    let announced = response.content_length().unwrap_or(0);
+    if announced > longest as u64 {
+        return Err(too_long());
+    }
+    // Room is made as bytes come: an announcement costs its sender nothing.
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
+        if body.len() + chunk.len() > longest {
             return Err(too_long());
         }
-        // Room is made as bytes come: an announcement costs its sender nothing.
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
-            if body.len() + chunk.len() > self.max_reply_bytes {
-                return Err(too_long());
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(body)
+        body.extend_from_slice(&chunk);
     }
+    Ok(body)
 }
 
 impl RedisTransport for Rest {
@@ -206,8 +220,11 @@ fn without_answer(error: &reqwest::Error) -> Error {
     }
 }
 
-/// How long to wait, if the endpoint says so in seconds.
+/// How long to wait, if the endpoint says so in seconds. A date (RFC 9110, section 10.2.3) is passed over: it is
+/// right only where two clocks agree, and whoever throttles an API counts seconds.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER))
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // More digits than fit are a very long time.
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)).min(LONGEST_RETRY_AFTER))
 }
