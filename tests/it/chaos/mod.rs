@@ -7,6 +7,7 @@
 
 mod black_hole;
 mod crash;
+mod increments;
 mod races;
 mod stop;
 mod writer;
