@@ -120,37 +120,44 @@ async fn a_refresh_token_presented_twice_at_once_has_one_successor() {
 async fn a_session_that_is_ended_while_it_is_saved_stays_ended() {
     let _alone = alone().await;
     let (two, begun) = (Two::new().await, Instant::now());
-    let (overlaps, saved) = (AtomicU64::new(0), AtomicU64::new(0));
+    let (overlaps, saved, renewed) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let per_lane = races() / LANES;
     let lane = async |lane: usize| {
         let user = format!("u{lane}");
         for number in 0..per_lane {
-            let made = json!({"user_id": user, "data": {"n": number}});
+            let made = json!({"user_id": user, "data": {"n": number}, "refresh": true});
             let made = two.callers[lane % 2].post("/v1/sessions", made).await.expect(StatusCode::CREATED);
             let path = format!("/v1/sessions/{}", made["id"].as_str().expect("an id"));
-            let (saver, ender) = two.order(number);
-            // Ways of saving that need a session to be there; a plain PUT would create one.
+            let (saver, ender) = two.order(lane + number);
+            // Ways of saving, and of being given a new id, that need a session to be there; a plain PUT would create one.
             let save = async {
                 let body = json!({"data": {"saved": true}});
                 let whole = json!({"user_id": user, "data": {"saved": true}});
-                match number % 3 {
-                    0 => saver.patch(&path, body).await,
-                    1 => saver.with("if-match", "\"1\"").patch(&path, body).await,
+                match number / 2 % 4 {
+                    0 => saver.post("/v1/sessions/refresh", json!({"refresh_token": made["refresh_token"]})).await,
+                    1 => saver.patch(&path, body).await,
+                    2 => saver.with("if-match", "\"1\"").patch(&path, body).await,
                     _ => saver.with("if-match", "\"1\"").put(&path, whole).await,
                 }
             };
             let end = ender.delete(&path);
-            let (saved_first, ended) = if number % 2 == 0 {
-                race(number / 2, &overlaps, save, end).await
+            let (save, end) = if number % 2 == 0 {
+                race(number / 8, &overlaps, save, end).await
             } else {
-                let (ended, saved) = race(number / 2, &overlaps, end, save).await;
-                (saved, ended)
+                let (end, save) = race(number / 8, &overlaps, end, save).await;
+                (save, end)
             };
-            ended.expect(StatusCode::NO_CONTENT);
-            match saved_first.status.as_u16() {
-                200 => drop(saved.fetch_add(1, SeqCst)),
-                404 | 412 => {}
-                _ => panic!("{saved_first:?}"),
+            match (save.status.as_u16(), end.status.as_u16()) {
+                (200, 204) if save.json().get("refresh_token").is_none() => drop(saved.fetch_add(1, SeqCst)),
+                // It had a new id already, so that it was not ended; that one is.
+                (200, 404) => {
+                    renewed.fetch_add(1, SeqCst);
+                    let renewed = save.json();
+                    let path = format!("/v1/sessions/{}", renewed["id"].as_str().expect("an id"));
+                    saver.delete(&path).await.expect(StatusCode::NO_CONTENT);
+                }
+                (401 | 404 | 412, 204) => {}
+                _ => panic!("{save:?} {end:?}"),
             }
             saver.get(&path).await.refused(404, "session_not_found");
         }
@@ -161,9 +168,11 @@ async fn a_session_that_is_ended_while_it_is_saved_stays_ended() {
     let (races, overlaps, saved) = (per_lane * LANES, overlaps.into_inner(), saved.into_inner());
     println!(
         "{races} logout-against-save races over two instances in {:?}: {overlaps} overlapped, the save came first in \
-         {saved}, 0 resurrections",
-        begun.elapsed()
+         {saved}, a refresh in {}, 0 resurrections",
+        begun.elapsed(),
+        renewed.load(SeqCst)
     );
     assert!(overlaps as usize > races / 2, "they were races");
-    assert!(saved > 0 && (saved as usize) < races, "either came first: {saved}");
+    assert!(saved > 0 && (saved as usize) < races * 3 / 4, "either came first: {saved}");
+    assert!((1..races as u64 / 4).contains(&renewed.into_inner()), "and either came first with a refresh");
 }
