@@ -33,8 +33,12 @@ async fn a_redis_that_hangs_is_noticed_once_and_then_holds_nobody_up() {
         join_all(writers).await.into_iter().map(|writer| writer.expect("nothing is lost")).collect();
     let mut samples: Vec<Sample> = writers.iter().flat_map(|writer| writer.samples.iter().copied()).collect();
     samples.sort_by_key(|sample| sample.begun);
-    let during = || samples.iter().filter(|sample| sample.begun > stopped && sample.begun < goes_on);
-    assert!(during().filter(|sample| sample.begun + sample.took < goes_on).all(|sample| sample.status == 503));
+    let during = || samples.iter().filter(|sample| sample.begun + sample.took > stopped && sample.begun < goes_on);
+    let refused = during().filter(|sample| sample.begun > stopped && sample.begun + sample.took < goes_on);
+    assert!(
+        refused.clone().count() > 1000 && refused.clone().all(|sample| sample.status == 503),
+        "it hung, under load"
+    );
     let longest = during().map(|sample| sample.took).max().expect("answers");
     let opened = during().find(|sample| sample.status == 503 && sample.took < AT_ONCE).expect("a refusal at once");
     let mut times: Vec<_> = during().filter(|sample| sample.begun >= opened.begun).map(|sample| sample.took).collect();
@@ -55,7 +59,6 @@ async fn a_redis_that_hangs_is_noticed_once_and_then_holds_nobody_up() {
         writers.iter().map(|writer| writer.acknowledged).sum::<u64>(),
     );
     assert!(opened.begun < stopped + Duration::from_secs(3), "it is noticed while it lasts");
-    assert!(times.len() > 1000, "there was load");
     assert!(most < PROMISED + SLACK, "{most:?}");
     assert!(longest < Duration::from_secs(2) + SLACK, "{longest:?}");
 }
