@@ -12,7 +12,7 @@ use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Endpoints, HttpMetrics, Platform};
+use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
 use crate::stores::sessions::{Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
@@ -36,6 +36,7 @@ pub struct Application {
     metrics: Arc<Metrics>,
     http_metrics: HttpMetrics,
     draining: Draining,
+    admission: Arc<Admission>,
 }
 
 impl Application {
@@ -47,6 +48,8 @@ impl Application {
         let mut metrics = Metrics::default();
         let backend_metrics = BackendMetrics::register(&mut metrics);
         let http_metrics = HttpMetrics::register(&mut metrics);
+        let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
+        admission.register(&mut metrics);
         let backend = backend::open(&config, &clock, &backend_metrics)?;
         let database = Database::new(backend.transport, &config.key_prefix, BackendClock::new(clock.clone()));
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
@@ -68,6 +71,7 @@ impl Application {
             metrics: Arc::new(metrics),
             http_metrics,
             draining,
+            admission,
         })
     }
 
@@ -135,6 +139,7 @@ impl Site for Application {
             records,
             self.http_metrics.clone(),
             self.draining.clone(),
+            self.admission.clone(),
         )
     }
 

@@ -102,7 +102,16 @@ impl Config {
             env.mistake("ADMIN_API_KEY", "has characters that no header can carry");
         }
         let tls = tls(env);
+        let in_flight = Variable::new(
+            "MAX_IN_FLIGHT",
+            "Most requests in flight at one time; a tenant may have half of them unless its limits say otherwise.",
+        )
+        .default("1024");
+        let max_in_flight = env.parsed(in_flight, "is not a number from 1 to 1000000", |text| {
+            text.parse().ok().filter(|n| (1..=1_000_000).contains(n))
+        });
         let platform = PlatformSettings {
+            max_in_flight: max_in_flight.unwrap_or(1),
             max_body_bytes: env.bytes(Variable::new("MAX_BODY_BYTES", "Largest request body.").default("1MiB")),
             request_timeout: env.positive_duration(
                 Variable::new("REQUEST_TIMEOUT", "Longest that one request may take.").default("2s"),

@@ -9,9 +9,12 @@
 //!
 //! The value that the others read has the length of the third one's answer. Shown are medians over the rounds, with
 //! the lowest and the highest; a ratio is taken within its round, to the ceiling. A failed request ends the run.
+//!
+//! `./bench overload` measures something else: what is served when ten times too much is asked for.
 
 mod ceiling;
 mod load;
+mod overload;
 mod processes;
 mod rest;
 mod server;
@@ -29,10 +32,12 @@ const ROUNDS: usize = 5;
 const KEY: &str = "bench:value";
 
 fn main() -> Result<(), Failure> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // Cargo adds `--bench` to what it is given.
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ceiling", port, redis] => ceiling::serve(port.parse()?, redis.parse()?),
         ["stand-in", port, redis] => stand_in::serve(port.parse()?, redis.parse()?),
+        ["overload"] => overload::run(),
         _ => compare(),
     }
 }

@@ -64,6 +64,16 @@ impl Process {
     }
 }
 
+impl Process {
+    /// The most memory that it ever had, in bytes.
+    pub fn peak_memory(&self) -> Result<usize, Failure> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.and_then(|rest| rest.trim().strip_suffix(" kB")).ok_or("proc(5) status has another form")?;
+        Ok(kib.trim().parse::<usize>()? << 10)
+    }
+}
+
 impl Drop for Process {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing left to end.

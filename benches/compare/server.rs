@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-const ADMIN_KEY: &str = "an-admin-key-that-only-this-bench-knows";
+pub const ADMIN_KEY: &str = "an-admin-key-that-only-this-bench-knows";
 
 /// A session, and how to read it.
 pub struct Session {
@@ -61,7 +61,7 @@ pub fn create_session(server: &Process) -> Result<Session, Failure> {
 }
 
 /// The secret of the first key, wherever in the answer it stands.
-fn find_api_key(answer: &Value) -> Option<String> {
+pub fn find_api_key(answer: &Value) -> Option<String> {
     match answer {
         Value::String(text) => text.starts_with("agk_").then(|| text.clone()),
         Value::Object(members) => members.values().find_map(find_api_key),

@@ -8,7 +8,7 @@ use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Error};
 use crate::http::ports::{Begun, IdempotencyRecords, KeptAnswer, KeyedRequest};
 use crate::http::server::Draining;
-use crate::http::{self, HttpMetrics, Platform, PlatformSettings};
+use crate::http::{self, Admission, HttpMetrics, Platform, PlatformSettings};
 use crate::tenancy::{Registry, RegistrySettings, Verification};
 use actix_web::App;
 use actix_web::body::to_bytes;
@@ -77,12 +77,20 @@ impl World {
     async fn call_with(&self, method: &str, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
         let settings = PlatformSettings {
             max_body_bytes: 1 << 20,
+            max_in_flight: 1024,
             request_timeout: Duration::from_secs(2),
             admin_key: Some(Secret::new(ADMIN_KEY.to_owned())),
         };
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());
-        let platform =
-            Platform::new(settings, self.registry.clone(), Arc::new(NothingKept), metrics, Draining::default());
+        let admission = Arc::new(Admission::new(&settings, 1));
+        let platform = Platform::new(
+            settings,
+            self.registry.clone(),
+            Arc::new(NothingKept),
+            metrics,
+            Draining::default(),
+            admission,
+        );
         let app = App::new().configure(|config| http::mount(super::endpoints(), platform, config));
         let service = init_service(app).await;
         let request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());

@@ -27,6 +27,11 @@ macro_rules! codes {
             pub const fn title(self) -> &'static str {
                 match self { $(Code::$name => $title,)* }
             }
+
+            /// Whether it says that too much is going on, and nothing else.
+            pub const fn is_overload(self) -> bool {
+                matches!(self, Code::Overloaded | Code::TenantBusy)
+            }
         }
     };
 }
@@ -82,12 +87,18 @@ codes! {
     UnsupportedMediaType = "unsupported_media_type", 415, "The media type is not supported";
     /// The body is JSON, but not what this endpoint takes; `errors` points at each fault.
     ValidationFailed = "validation_failed", 422, "The body is not valid here";
+    /// What was asked for is more than one answer may hold; fewer at a time will do.
+    AnswerTooLarge = "answer_too_large", 422, "The answer would be too large";
     /// The same `Idempotency-Key` came with another request before.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The key was used with another request";
     /// A defect of this server.
     Internal = "internal_error", 500, "The server made a mistake";
     /// The backend cannot be asked, or did not answer in time.
     BackendUnavailable = "backend_unavailable", 503, "The backend is not available";
+    /// The server has as much to do as it can do in time; nothing was done for this request.
+    Overloaded = "overloaded", 503, "The server has too much to do";
+    /// The tenant has as many requests in flight as it may; nothing was done for this one.
+    TenantBusy = "tenant_busy", 503, "The tenant has too many requests in flight";
     /// The backend has no memory left for what grows.
     StorageFull = "storage_full", 507, "The storage is full";
 }

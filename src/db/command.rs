@@ -38,7 +38,8 @@ pub enum Effect {
     Read,
     /// Doing it twice is the same as doing it once.
     Idempotent,
-    /// Doing it twice is not the same as doing it once.
+    /// Doing it twice is not the same as doing it once. What stores say of this kind are scripts, whose commands
+    /// are operations and so [`Effect::Idempotent`].
     Once,
 }
 

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+/// The rule that an answer of more bytes than one may have breaks; see [`ErrorKind::Protocol`].
+pub const TOO_LONG: &str = "the answer is longer than allowed";
+
 /// How far a batch got before it failed. Decides, with each command's effect, whether it may be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Delivery {

@@ -16,7 +16,7 @@ pub mod transport;
 pub use backend_clock::BackendClock;
 pub use command::{Batch, COMMANDS, Command, Effect, Expiry};
 pub use database::{Database, SystemDb, TenantDb};
-pub use error::{Delivery, Error, ErrorKind, Refusal};
+pub use error::{Delivery, Error, ErrorKind, Refusal, TOO_LONG};
 pub use key::{Family, Key, Partition};
 pub use operation::FAMILIES;
 pub use outage::Outage;

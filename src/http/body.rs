@@ -1,5 +1,6 @@
 //! JSON bodies: bounded in size and time, of the right media type, valid, and nothing in them unknown.
 
+use super::admission::Load;
 use super::gate;
 use super::problem::{Fault, Problem};
 use crate::base::code::Code;
@@ -12,6 +13,7 @@ use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::time::Instant;
 
 /// A JSON request body: an object.
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
 /// The whole body of a request.
 ///
 /// # Errors
-/// 413 above the size limit, 415 when it is encoded, 408 when it stalls for nearly as long as the whole
+/// 413 above the size limit, 503 when there is no room for it among others', 415 when it is encoded, 408 when it stalls for nearly as long as the whole
 /// request may take, 400 when it ends early.
 pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let walk =
@@ -63,10 +65,13 @@ pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Byte
     let patience = walk.platform.settings().request_timeout * 9 / 10;
     let limit = walk.platform.settings().max_body_bytes;
     let late = |_| Err(Problem::new(Code::RequestTimeout, "Send the whole body without pauses."));
-    tokio::time::timeout(patience, collect(request, payload, limit)).await.unwrap_or_else(late)
+    walk.since.set(None);
+    let body = tokio::time::timeout(patience, collect(request, payload, limit, &walk.load)).await;
+    walk.since.set(Some(Instant::now()));
+    body.unwrap_or_else(late)
 }
 
-async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load: &Load) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The limit is {limit} bytes."));
     let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
     if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
@@ -83,6 +88,7 @@ async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize) -> R
         if body.len() + chunk.len() > limit {
             return Err(too_large());
         }
+        load.hold(chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())

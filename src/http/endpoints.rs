@@ -70,6 +70,8 @@ pub struct Endpoint {
     pub refusals: &'static [Code],
     /// Whether it creates something, and so honours `Idempotency-Key`.
     pub creates: bool,
+    /// How many requests of the usual kind it may cost as much as.
+    pub slots: u32,
     placeholders: Vec<usize>,
     run: Run,
 }
@@ -141,6 +143,7 @@ impl Endpoints {
             answers: Vec::new(),
             refusals: &[],
             creates: false,
+            slots: 1,
             placeholders,
             run,
         });
@@ -197,6 +200,12 @@ impl Endpoints {
     /// It creates something: `Idempotency-Key` is honoured.
     pub fn creates(self) -> Self {
         self.describe(|row| row.creates = true)
+    }
+
+    /// It may cost as much as so many requests of the usual kind, and counts as that, or as what its length
+    /// allows, until its handler says how heavy it is ([`Weight`](super::Weight)).
+    pub fn weighs(self, slots: u32) -> Self {
+        self.describe(|row| row.slots = slots)
     }
 
     /// The rows of both.

@@ -1,6 +1,7 @@
 //! The walk of one request: who, may they, what is asked, the handler, the answer. Everything that holds
 //! for every endpoint stands here once.
 
+use super::admission::{Admission, Entrance, Load, Slot};
 use super::authenticate::authenticate;
 use super::endpoints::{Access, Endpoint};
 use super::idempotency;
@@ -37,6 +38,8 @@ use std::time::{Duration, Instant};
 pub struct PlatformSettings {
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The most requests in flight at one time, over all workers.
+    pub max_in_flight: u32,
     /// The longest that one request may take, its body included.
     pub request_timeout: Duration,
     /// The admin key; without one there is no admin API.
@@ -52,6 +55,7 @@ pub struct Platform {
     idempotency: Arc<dyn IdempotencyRecords>,
     metrics: HttpMetrics,
     draining: Draining,
+    entrance: Rc<Entrance>,
 }
 
 impl Platform {
@@ -62,10 +66,12 @@ impl Platform {
         idempotency: Arc<dyn IdempotencyRecords>,
         metrics: HttpMetrics,
         draining: Draining,
+        admission: Arc<Admission>,
     ) -> Self {
         let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
         let patience = Patience::new(settings.request_timeout);
-        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics, draining }
+        let entrance = Entrance::new(admission);
+        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics, draining, entrance }
     }
 
     pub(super) fn settings(&self) -> &PlatformSettings {
@@ -103,6 +109,7 @@ type AnswerLabels = [(&'static str, String); 3];
 #[derive(Clone)]
 pub struct HttpMetrics {
     duration: Family<EndpointLabels, Histogram, fn() -> Histogram>,
+    refusal: Histogram,
     answers: Family<AnswerLabels, Counter>,
 }
 
@@ -110,6 +117,7 @@ pub struct HttpMetrics {
 #[derive(Clone)]
 pub(super) struct EndpointMetrics {
     duration: Histogram,
+    refusal: Histogram,
     classes: [Counter; 5],
 }
 
@@ -121,8 +129,11 @@ impl HttpMetrics {
             duration: Family::new_with_constructor(|| {
                 Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0])
             }),
+            refusal: Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0]),
             answers: Family::default(),
         };
+        let help = "Time from head to answer of requests turned away because too much is going on";
+        registry.register_with_unit("overload_refusal_duration", help, Unit::Seconds, metrics.refusal.clone());
         registry.register_with_unit(
             "request_duration",
             "Time from head to answer",
@@ -140,14 +151,16 @@ impl HttpMetrics {
         };
         EndpointMetrics {
             duration: self.duration.get_or_create_owned(&[method.clone(), path.clone()]),
+            refusal: self.refusal.clone(),
             classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(class),
         }
     }
 }
 
 impl EndpointMetrics {
-    fn observe(&self, status: StatusCode, elapsed: Duration) {
-        self.duration.observe(elapsed.as_secs_f64());
+    fn observe(&self, status: StatusCode, elapsed: Duration, is_overload: bool) {
+        let histogram = if is_overload { &self.refusal } else { &self.duration };
+        histogram.observe(elapsed.as_secs_f64());
         if let Some(class) = self.classes.get(usize::from(status.as_u16() / 100).saturating_sub(1)) {
             class.inc();
         }
@@ -160,6 +173,10 @@ pub(super) struct Walk {
     pub(super) endpoint: Rc<Endpoint>,
     pub(super) principal: Option<Principal>,
     pub(super) deadline: Deadline,
+    /// What it takes of what there is.
+    pub(super) load: Load,
+    /// Since when it waits for nobody but this server; nothing while its body is still to come.
+    pub(super) since: Cell<Option<Instant>>,
 }
 
 /// The walk of this request; none outside the gate.
@@ -179,17 +196,45 @@ pub(super) async fn serve(
     let trace = Trace::of(&request);
     let access = endpoint.access;
     let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
-    let answer = answer(&platform, endpoint.clone(), &request, payload, deadline);
-    let answer = AssertUnwindSafe(answer).catch_unwind().await;
-    let answer = answer.unwrap_or_else(|_| {
-        tracing::error!(request_id = trace.request_id(), "a handler panicked");
-        Err(Problem::new(Code::Internal, "The request could not be completed."))
-    });
+    let slot = platform.entrance.admission().enter(access, slots(&endpoint, &request));
+    let answer = match &slot {
+        Err(problem) => Err(problem.clone()),
+        Ok(slot) => {
+            let answer = answer(&platform, endpoint.clone(), &request, payload, slot, (start, deadline));
+            AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(request_id = trace.request_id(), "a handler panicked");
+                Err(Problem::new(Code::Internal, "The request could not be completed."))
+            })
+        }
+    };
+    let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
+    if is_overload && request.headers().contains_key(header::CONTENT_LENGTH) {
+        // A body that has come already is then skipped, and its connection kept: to make new ones is dear.
+        tokio::task::yield_now().await;
+    }
     let response = finish(answer, &request, &trace, access, platform.draining());
-    let elapsed = start.elapsed();
-    metrics.observe(response.status(), elapsed);
-    log(&request, &endpoint.path, response.status().as_u16(), &trace, elapsed);
+    let (status, now) = (response.status(), Instant::now());
+    if let Ok(slot) = &slot {
+        let walk = walk(&request);
+        if let Some(since) = walk.as_ref().map_or(Some(start), |walk| walk.since.get()) {
+            let served = walk.filter(|_| !status.is_server_error()).map_or(0, |walk| walk.load.slots());
+            slot.answered(since, now, served);
+        }
+    }
+    let elapsed = now.saturating_duration_since(start);
+    metrics.observe(status, elapsed, is_overload);
+    log(&request, &endpoint.path, status.as_u16(), &trace, elapsed, is_overload);
     response
+}
+
+/// How much the request may cost, as far as its head tells: what names many things is long.
+fn slots(endpoint: &Endpoint, request: &HttpRequest) -> u32 {
+    const BYTES_PER_SLOT: u32 = 128;
+    if endpoint.slots == 1 {
+        return 1;
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    length.map_or(endpoint.slots, |length: u32| endpoint.slots.min(1 + length / BYTES_PER_SLOT))
 }
 
 /// Answers a request that no endpoint serves.
@@ -202,13 +247,17 @@ async fn answer(
     endpoint: Rc<Endpoint>,
     request: &HttpRequest,
     payload: Payload,
-    deadline: Deadline,
+    slot: &Slot<'_>,
+    (start, deadline): (Instant, Deadline),
 ) -> Result<HttpResponse, Problem> {
     let has_begun = Cell::new(false);
     let work = async {
         let principal = authenticate(request, endpoint.access, platform, deadline).await?;
+        let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
+        let load = platform.entrance.admit(slot, tenant)?;
         Query::check(request.query_string(), endpoint.query)?;
-        let walk = Rc::new(Walk { platform: platform.clone(), endpoint: endpoint.clone(), principal, deadline });
+        let (platform, since) = (platform.clone(), Cell::new(Some(start)));
+        let walk = Rc::new(Walk { platform, endpoint: endpoint.clone(), principal, deadline, load, since });
         request.extensions_mut().insert(walk.clone());
         has_begun.set(true);
         match idempotency::key(request, &endpoint)? {
@@ -248,9 +297,10 @@ fn finish(
     response
 }
 
-/// One line per request: failures of the server as warnings, everything else for debugging. What was asked
-/// for is named by its pattern: a path holds session ids.
-fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: Duration) {
+/// One line per request: failures of the server as warnings, everything else for debugging, and so whoever is
+/// turned away in a crowd, for writing that down would cost more than turning away. What was asked for is
+/// named by its pattern: a path holds session ids.
+fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: Duration, is_overload: bool) {
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -265,5 +315,5 @@ fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: D
             )
         };
     }
-    if status >= 500 { line!(warn) } else { line!(debug) }
+    if status >= 500 && !is_overload { line!(warn) } else { line!(debug) }
 }

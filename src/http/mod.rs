@@ -1,6 +1,7 @@
 //! Floor 4: the HTTP platform. It knows how a request is authenticated, read, answered and described,
 //! and knows no store: slices bring their [`Endpoints`] and handlers, and the platform serves them.
 
+mod admission;
 mod answer;
 mod authenticate;
 mod body;
@@ -23,6 +24,7 @@ mod scoped;
 pub mod server;
 mod trace;
 
+pub use admission::Admission;
 pub use answer::{json, json_text};
 pub use body::{Json, OptionalJson};
 pub use client_address::{ClientAddress, TrustedProxies};
@@ -37,4 +39,4 @@ pub use problem::{Fault, Problem};
 pub use query::{Parameter, Query};
 pub use reference::{documentation, markdown};
 pub use router::mount;
-pub use scoped::{Opens, Scoped, Tenancy};
+pub use scoped::{Opens, Scoped, Tenancy, Weight};

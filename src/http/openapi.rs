@@ -71,10 +71,12 @@ pub fn refusals(endpoint: &Endpoint) -> Vec<Code> {
                 Code::InsufficientScope,
                 Code::TenantSuspended,
                 Code::TenantNotFound,
+                Code::TenantBusy,
                 Code::BackendUnavailable,
             ]);
         }
     }
+    codes.push(Code::Overloaded);
     codes.sort_by_key(|code| (code.status(), code.as_str()));
     codes.dedup();
     codes

@@ -1,7 +1,7 @@
 //! What a client is told when something is refused or fails: RFC 9457 problem details.
 
 use crate::base::code::Code;
-use crate::db::{Delivery, Error, ErrorKind};
+use crate::db::{Delivery, Error, ErrorKind, TOO_LONG};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -90,7 +90,7 @@ impl Problem {
     }
 
     /// For a request that writes nothing, an unknown outcome is of no concern.
-    pub(super) fn of_a_read(mut self) -> Self {
+    pub fn of_a_read(mut self) -> Self {
         self.outcome_unknown = false;
         self
     }
@@ -114,7 +114,7 @@ impl Problem {
             Code::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
-            Code::BackendUnavailable | Code::IdempotencyKeyInUse => {
+            Code::BackendUnavailable | Code::IdempotencyKeyInUse | Code::Overloaded | Code::TenantBusy => {
                 response.insert_header((header::RETRY_AFTER, self.retry_after));
             }
             _ => {}
@@ -132,7 +132,10 @@ impl From<Error> for Problem {
             ErrorKind::Full => {
                 return Problem::new(Code::StorageFull, "Nothing was stored. Reading and deleting still work.");
             }
-            ErrorKind::Unexpected(_) => true,
+            // Over REST an answer is shared, and what was too long may have been somebody else's.
+            ErrorKind::Protocol(TOO_LONG) if error.delivery == Delivery::Answered => {
+                return Problem::new(Code::AnswerTooLarge, "Ask for fewer at a time.");
+            }
             ErrorKind::Refused(refusal) => matches!(refusal.code(), "WRONGTYPE" | "CROSSSLOT" | "NOSCRIPT"),
             _ => false,
         };
@@ -142,7 +145,9 @@ impl From<Error> for Problem {
         }
         tracing::warn!(%error, "a backend call failed");
         let mut problem = Problem::new(Code::BackendUnavailable, "Try again later.");
-        problem.outcome_unknown = error.delivery == Delivery::Unknown;
+        // An answer that makes no sense says nothing about what was done before it was given.
+        let makes_no_sense = matches!(error.kind, ErrorKind::Unexpected(_)) && error.delivery != Delivery::NotSent;
+        problem.outcome_unknown = error.delivery == Delivery::Unknown || makes_no_sense;
         if let ErrorKind::Throttled { retry_after: Some(pause) } = error.kind {
             problem.retry_after = pause.as_secs().max(1);
         }

@@ -9,6 +9,7 @@ use crate::tenancy::{Registry, Tenant};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use std::future::{Ready, ready};
+use std::rc::Rc;
 
 /// What opens a store for a tenant. One per store, kept by the application.
 pub trait Opens: 'static {
@@ -47,6 +48,26 @@ impl FromRequest for Tenancy {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let walk = gate::walk(request).ok_or_else(outside);
         ready(walk.map(|walk| Tenancy(walk.platform.registry().by(walk.deadline))))
+    }
+}
+
+/// How heavy the request is, for handlers of those that can be.
+pub struct Weight(Rc<gate::Walk>);
+
+impl Weight {
+    /// It costs as much as so many requests of the usual kind, at least one and at most what its endpoint
+    /// says.
+    pub fn is(&self, slots: usize) {
+        self.0.load.weigh(u32::try_from(slots).unwrap_or(u32::MAX));
+    }
+}
+
+impl FromRequest for Weight {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(gate::walk(request).map(Weight).ok_or_else(outside))
     }
 }
 

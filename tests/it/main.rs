@@ -11,6 +11,8 @@ mod generated;
 mod harness;
 mod isolation;
 mod lost_changes;
+mod operations;
+mod overload;
 mod pipelining;
 mod platform;
 mod process;

@@ -287,3 +287,35 @@ async fn the_queue_is_bounded_and_counts_only_those_who_wait() {
     assert_eq!(last.await.unwrap(), replies(&["last"]));
     assert!(sent.await.unwrap().is_ok());
 }
+
+#[tokio::test]
+async fn the_queue_is_bounded_in_bytes_and_counts_only_those_who_wait() {
+    let echo = Echo::new(0, Spoil::Nothing);
+    let layer = Arc::new(Pipelining::new(echo.clone(), 1));
+    let megabytes = |count: usize| Batch::one(command("x".repeat(count * 1024 * 1024)));
+    let sent = call(&layer, megabytes(40));
+    settle().await;
+    let waiting: Vec<_> = (0..4).map(|_| call(&layer, megabytes(8))).collect();
+    settle().await;
+    let throttled = Error::new(ErrorKind::Throttled { retry_after: None }, Delivery::NotSent);
+    for _ in 0..2 {
+        assert_eq!(layer.execute(&batch(&["x"])).await, Err(throttled.clone()), "32 MiB wait");
+    }
+    waiting[0].abort();
+    settle().await;
+    let last = call(&layer, batch(&["last"]));
+    settle().await;
+    assert_eq!(layer.execute(&megabytes(8)).await, Err(throttled));
+    echo.gate.add_permits(20);
+    assert_eq!(last.await.unwrap(), replies(&["last"]));
+    assert!(sent.await.unwrap().is_ok());
+    // All of it was given back.
+    let sent = call(&layer, batch(&["sent"]));
+    settle().await;
+    let again: Vec<_> = (0..4).map(|_| call(&layer, megabytes(8))).collect();
+    settle().await;
+    echo.gate.add_permits(20);
+    for call in again.into_iter().chain([sent]) {
+        assert!(call.await.unwrap().is_ok());
+    }
+}

@@ -19,7 +19,7 @@ use crate::base::text::Name;
 use crate::db::Database;
 use crate::http::{
     CURSOR, Endpoints, Fault, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg, Preconditions,
-    Problem, Query, Scoped, etag, json, json_text,
+    Problem, Query, Scoped, Weight, etag, json, json_text,
 };
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use actix_web::HttpResponse;
@@ -35,6 +35,9 @@ const TOUCH: Parameter =
     Parameter { name: "touch", kind: "boolean", meaning: "`false`: reading does not count as use" };
 const EXCEPT: Parameter =
     Parameter { name: "except", kind: "string", meaning: "The id or `ref` of a session that stays" };
+
+/// So many sessions of a batch cost about what a request for one does.
+const WEIGH_AS_ONE: usize = 8;
 
 /// Opens the session store of a tenant.
 pub struct OpenSessions {
@@ -80,6 +83,8 @@ pub fn endpoints() -> Endpoints {
         .says("Reads (`get`) or revokes (`delete`) up to 1000 sessions; reading does not count as use")
         .takes::<BatchBody>()
         .answers::<BatchAnswer>(200, "The sessions in order, `null` where there is none; or how many were revoked")
+        .refuses(&[Code::AnswerTooLarge])
+        .weighs(BATCH.div_ceil(WEIGH_AS_ONE) as u32)
         .post("/refresh", WRITE, refresh)
         .says("Exchanges a refresh token for a new one, and gives the session a new id")
         .takes::<RefreshBody>()
@@ -252,18 +257,21 @@ fn renewed(outcome: RenewOutcome) -> Outcome {
     }
 }
 
-async fn batch(Scoped(sessions): Store, Json(body): Json<BatchBody>) -> Outcome {
+async fn batch(Scoped(sessions): Store, weight: Weight, Json(body): Json<BatchBody>) -> Outcome {
     let bounded = |names: &[Name], pointer: &str| {
         if names.len() <= BATCH { Ok(()) } else { Err(Problem::fault(pointer, "has more than 1000 items")) }
     };
     let answer = match (body.get, body.delete) {
         (Some(names), None) => {
             bounded(&names, "/get")?;
+            weight.is(names.len().div_ceil(WEIGH_AS_ONE));
             let ids: Vec<_> = names.iter().map(SessionId::parse).collect();
-            BatchAnswer::Read { items: sessions.read_many(&ids).await? }
+            let items = sessions.read_many(&ids).await.map_err(|error| Problem::from(error).of_a_read())?;
+            BatchAnswer::Read { items }
         }
         (None, Some(names)) => {
             bounded(&names, "/delete")?;
+            weight.is(names.len().div_ceil(WEIGH_AS_ONE));
             let references: Vec<_> = names.iter().map(SessionRef::to_revoke).collect();
             BatchAnswer::Deleted { deleted: sessions.revoke_many(&references).await? }
         }

@@ -3,6 +3,7 @@
 
 mod batches;
 mod expiry;
+mod operations;
 mod refusals;
 mod scripts;
 mod sorted_sets;
@@ -121,6 +122,16 @@ suite! {
         lines_and_calls_are_checked
         a_script_sees_one_moment
         a_script_may_say_and_hear_much_at_once
+    }
+    operations {
+        a_repeated_script_acts_once_and_answers_the_same
+        the_body_sees_its_own_keys_and_arguments
+        bytes_of_any_kind_come_back_from_an_operation
+        an_operation_that_was_refused_is_not_remembered
+        errors_of_an_operation_name_the_line_of_its_body
+        an_operation_is_known_for_a_minute
+        an_operation_survives_a_flush_of_the_scripts
+        what_has_no_key_cannot_be_an_operation
     }
     batches {
         answers_come_in_order

@@ -15,7 +15,7 @@ async fn run(backend: &Backend, text: &str) -> Reply {
     backend.say(vec!["EVAL".to_owned(), text.to_owned(), "1".to_owned(), backend.key("k"), "first".to_owned()]).await
 }
 
-async fn returns(backend: &Backend, cases: &[(&str, &str)]) {
+pub async fn returns(backend: &Backend, cases: &[(&str, &str)]) {
     for (text, expected) in cases {
         let answer = shown(&run(backend, text).await);
         expect(backend, text, expected, &answer);

@@ -3,6 +3,8 @@
 pub mod app;
 pub mod backend;
 pub mod chaos_proxy;
+pub mod loss;
+pub mod operations;
 pub mod raw;
 pub mod redis_server;
 pub mod rest_double;

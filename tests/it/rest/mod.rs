@@ -1,6 +1,11 @@
 //! The REST backend against a real HTTP server in front of a real Redis, and against servers that fail.
 
+mod application;
+mod bounds;
 mod failures;
+mod kinds;
+mod matrix;
+mod memory;
 mod scripts;
 mod setup;
 

@@ -1,6 +1,8 @@
 //! Refresh tokens: one good one, a grace for the one before it, and the end for all that is older.
 
-use super::bench::{Bench, created_with_token, data_of, extend, id, id_of, name, new, object, refreshable, rotate};
+use super::bench::{
+    Bench, created, created_with_token, data_of, extend, id, id_of, name, new, object, refreshable, rotate,
+};
 use agentapi::stores::sessions::{NewSession, RefreshOutcome, Session, Sessions, Touch};
 use std::time::Duration;
 
@@ -118,6 +120,9 @@ async fn what_is_repeated_because_an_answer_was_lost_happens_once(bench: &Bench)
     let sessions = bench.sessions_with(|settings| settings.refresh_grace = Duration::ZERO);
     let (session, token) = refreshable(&sessions, "u").await;
     bench.say_twice();
+    let chosen = NewSession { id: Some(id("chosen")), ..new("v") };
+    created(&sessions, chosen).await;
+    assert_eq!(sessions.list_user(&name("v"), None, 10).await.unwrap().items.len(), 1);
     let rotated = rotate(&sessions, &id_of(&session)).await.unwrap().unwrap();
     let extended = extend(&sessions, &id_of(&rotated), Some(Duration::from_secs(60))).await.unwrap().unwrap();
     assert_eq!((extended.version, extended.ttl), (1, 60));
@@ -126,7 +131,9 @@ async fn what_is_repeated_because_an_answer_was_lost_happens_once(bench: &Bench)
     assert!(!sessions.exists(&id_of(&after)).await.unwrap());
     assert!(sessions.exists(&id_of(&last)).await.unwrap());
     assert_eq!(sessions.list_user(&name("u"), None, 10).await.unwrap().items.len(), 1);
-    sessions.revoke_all(&name("u"), None).await.unwrap();
+    for user in ["u", "v"] {
+        sessions.revoke_all(&name(user), None).await.unwrap();
+    }
     assert!(sessions.list(None, 10).await.unwrap().items.is_empty());
 }
 

@@ -5,9 +5,14 @@
 //! refused before anything is sent; values that come back may hold any bytes. A status other than `OK`
 //! arrives as a value. Everything else is held equal by the conformance suite.
 //!
+//! An answer over HTTP/1.1 belongs to a request by its place alone, and a server or a proxy that loses count gives
+//! each client another's answers from then on. So every request ends with a `PING` of a mark of its own (a command
+//! that Upstash does not bill), and an answer without that mark is nobody's.
+//!
 //! Errors here are made of what is known about delivery and nothing else: those of the HTTP client print
 //! URLs, so they are read and dropped.
 
+mod mark;
 mod settings;
 mod sync_token;
 mod wire;
@@ -17,17 +22,22 @@ pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
 pub use wording::KeyLocking;
 
 use super::{Execution, RedisTransport};
-use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
+use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
+use mark::Marks;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::HashSet;
 use std::time::Duration;
 use sync_token::{SYNC_TOKEN, SyncToken};
-use tokio::time::Instant;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, timeout, timeout_at};
 use wording::Wordings;
 
 /// The longest wait that the endpoint may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
+
+/// Answers above this size are read one at a time: how many are in flight is no factor in the memory they take.
+const LARGE: usize = 1024 * 1024;
 
 /// How much of a body, and for how long, is read where the status has said everything: enough for the sentence
 /// that comes with it, so that the connection can be used again.
@@ -43,6 +53,8 @@ pub struct Rest {
     max_reply_bytes: usize,
     wordings: Wordings,
     sync: SyncToken,
+    marks: Marks,
+    large: Semaphore,
 }
 
 /// How scripts go into a request.
@@ -68,6 +80,8 @@ impl Rest {
             max_reply_bytes: settings.max_reply_bytes,
             wordings: Wordings::new(key_locking),
             sync: SyncToken::default(),
+            marks: Marks::new(),
+            large: Semaphore::new(1),
         })
     }
 
@@ -121,7 +135,8 @@ impl Rest {
         scripts: Scripts,
         deadline: Instant,
     ) -> Result<Vec<Reply>, Error> {
-        let body = self.body(commands, scripts).map_err(|kind| Error::new(kind, Delivery::NotSent))?;
+        let mark = self.marks.next();
+        let body = self.body(commands, scripts, &mark).map_err(|kind| Error::new(kind, Delivery::NotSent))?;
         let time_left = deadline.saturating_duration_since(Instant::now());
         if time_left.is_zero() {
             return Err(Error::new(ErrorKind::TimedOut, Delivery::NotSent));
@@ -141,18 +156,18 @@ impl Rest {
                 Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent)
             }
             status => {
-                let body = read(response, self.max_reply_bytes).await?;
-                return wire::replies(status.as_u16(), &body, commands.len());
+                let (body, _place) = self.read(response, self.max_reply_bytes, deadline).await?;
+                return mark::taken_off(wire::replies(status.as_u16(), &body, commands.len() + 1)?, &mark);
             }
         };
         // What is known must not be lost to a body that never ends.
-        if tokio::time::timeout(COURTESY, read(response, COURTESY_BYTES)).await.is_err() {
+        if timeout(COURTESY, self.read(response, COURTESY_BYTES, deadline)).await.is_err() {
             tracing::trace!("the body of a refusal did not end");
         }
         Err(by_status)
     }
 
-    fn body(&self, commands: &[&Command], scripts: Scripts) -> Result<Vec<u8>, ErrorKind> {
+    fn body(&self, commands: &[&Command], scripts: Scripts, mark: &str) -> Result<Vec<u8>, ErrorKind> {
         let mut body = Vec::with_capacity(commands.iter().flat_map(|c| c.args()).map(|arg| arg.len() + 8).sum());
         let mut said = HashSet::new();
         for command in commands {
@@ -173,27 +188,41 @@ impl Rest {
             };
             wire::push_command(&mut body, start.into_iter().chain(arguments.skip(start.len())))?;
         }
+        wire::push_command(&mut body, [b"PING", mark.as_bytes()].into_iter())?;
         body.push(b']');
         Ok(body)
     }
-}
 
-/// The body of an answer, up to the bound.
-async fn read(mut response: Response, longest: usize) -> Result<Vec<u8>, Error> {
-    let too_long = || Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Unknown);
-    let announced = response.content_length().unwrap_or(0);
-    if announced > longest as u64 {
-        return Err(too_long());
-    }
-    // Room is made as bytes come: an announcement costs its sender nothing.
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
-        if body.len() + chunk.len() > longest {
+    /// The body of an answer, up to the bound, and the place among the large ones that it holds if it is one.
+    async fn read(
+        &self,
+        mut response: Response,
+        longest: usize,
+        deadline: Instant,
+    ) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Error> {
+        let too_long = || Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Unknown);
+        let announced = response.content_length().unwrap_or(0);
+        if announced > longest as u64 {
             return Err(too_long());
         }
-        body.extend_from_slice(&chunk);
+        // Room is made as bytes come: an announcement costs its sender nothing.
+        let (mut body, mut place) = (Vec::new(), None);
+        while let Some(chunk) = response.chunk().await.map_err(|error| without_answer(&error))? {
+            let length = body.len() + chunk.len();
+            if length > longest {
+                return Err(too_long());
+            }
+            if length > LARGE && place.is_none() {
+                let turn = timeout_at(deadline, self.large.acquire()).await;
+                let late = Error::new(ErrorKind::TimedOut, Delivery::Unknown);
+                place = Some(turn.map_err(|_| late.clone())?.map_err(|_| late)?);
+                // Memory that is not written costs nothing; to move a body that grows would hold it twice.
+                body.reserve_exact(longest - body.len());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok((body, place))
     }
-    Ok(body)
 }
 
 impl RedisTransport for Rest {

@@ -2,6 +2,7 @@
 //! to fail in the ways that servers, proxies and networks do. It shares no code with what it tests.
 
 mod faults;
+mod gzip;
 mod protocol;
 mod resp;
 
@@ -13,6 +14,7 @@ use actix_web::{App, HttpServer, web};
 use faults::Socket;
 use parking_lot::{Mutex, RwLock};
 use std::collections::HashMap;
+use std::mem::{Discriminant, discriminant};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,11 +25,26 @@ use std::thread::JoinHandle;
 pub struct Seen {
     pub path: String,
     pub headers: HashMap<String, String>,
-    /// The names of its commands.
+    /// The names of its commands, but for the mark at their end.
     pub commands: Vec<String>,
 }
 
-type Hook = Box<dyn Fn(u64, &str) -> Option<Fault> + Send + Sync>;
+/// A request, as a hook sees it.
+pub struct Call<'a> {
+    /// From 1.
+    pub number: u64,
+    pub path: &'a str,
+    pub body: &'a [u8],
+}
+
+impl Call<'_> {
+    /// Whether the body has this text.
+    pub fn says(&self, text: &str) -> bool {
+        self.body.windows(text.len()).any(|window| window == text.as_bytes())
+    }
+}
+
+type Hook = Box<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
 
 /// What the server and its owner share.
 struct Shared {
@@ -39,13 +56,25 @@ struct Shared {
     requests: AtomicU64,
     commands: AtomicU64,
     seen: Mutex<Vec<Seen>>,
+    /// The last results of each number, for [`Fault::Stale`].
+    last: Mutex<HashMap<usize, Vec<serde_json::Value>>>,
     hook: RwLock<Option<Hook>>,
+    injected: Mutex<HashMap<Discriminant<Fault>, u64>>,
 }
 
 /// How many requests are remembered.
 const MEMORY: usize = 1000;
 
 impl Shared {
+    fn fault(&self, call: &Call) -> Option<Fault> {
+        self.hook.read().as_ref().and_then(|hook| hook(call))
+    }
+
+    /// Notes a fault where it is really done.
+    fn inject(&self, fault: &Fault) {
+        *self.injected.lock().entry(discriminant(fault)).or_default() += 1;
+    }
+
     fn remember(&self, seen: Seen) {
         self.commands.fetch_add(seen.commands.len() as u64, Ordering::SeqCst);
         let mut all = self.seen.lock();
@@ -84,7 +113,9 @@ impl RestDouble {
             requests: AtomicU64::new(0),
             commands: AtomicU64::new(0),
             seen: Mutex::default(),
+            last: Mutex::default(),
             hook: RwLock::default(),
+            injected: Mutex::default(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -133,7 +164,7 @@ impl RestDouble {
         self.shared.requests.load(Ordering::SeqCst)
     }
 
-    /// How many commands came in well-formed requests.
+    /// How many commands came in well-formed requests, their marks not counted.
     pub fn commands(&self) -> u64 {
         self.shared.commands.load(Ordering::SeqCst)
     }
@@ -145,7 +176,17 @@ impl RestDouble {
 
     /// Asks the hook about every request from now on: its number, from 1, and its path.
     pub fn inject(&self, hook: impl Fn(u64, &str) -> Option<Fault> + Send + Sync + 'static) {
+        self.inject_where(move |call| hook(call.number, call.path));
+    }
+
+    /// The same, for a hook that looks at bodies too.
+    pub fn inject_where(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         *self.shared.hook.write() = Some(Box::new(hook));
+    }
+
+    /// How often this kind of fault was injected so far.
+    pub fn injected(&self, fault: &Fault) -> u64 {
+        self.shared.injected.lock().get(&discriminant(fault)).copied().unwrap_or(0)
     }
 
     /// Fails every request from now on in this way.

@@ -1,7 +1,8 @@
 //! The protocol, from the reference: `/pipeline` and `/multi-exec` under any prefix.
 
+use super::faults::{Fault, Moment};
 use super::resp::{Connection, Resp};
-use super::{Seen, Shared};
+use super::{Call, Seen, Shared};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::Method, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -18,11 +19,15 @@ type Commands = Vec<Vec<Vec<u8>>>;
 pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
     let number = shared.requests.fetch_add(1, Ordering::SeqCst) + 1;
     let body = payload.to_bytes_limited(MAX_REQUEST).await;
-    let fault = shared.hook.read().as_ref().and_then(|hook| hook(number, request.path()));
-    if let Some(fault) = &fault
-        && let Some(response) = fault.before(&request).await
-    {
-        return response;
+    let said: &[u8] = if let Ok(Ok(body)) = &body { body } else { b"" };
+    let fault = shared.fault(&Call { number, path: request.path(), body: said });
+    if let Some(fault) = &fault {
+        if fault.moment() != Moment::After {
+            shared.inject(fault);
+        }
+        if let Some(response) = fault.before(&request).await {
+            return response;
+        }
     }
     let respond = |mut response: HttpResponseBuilder, body: Value| {
         response.insert_header(("upstash-sync-token", format!("rw={number}")));
@@ -50,8 +55,14 @@ pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: 
             .iter()
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
-        commands: commands.iter().map(|command| String::from_utf8_lossy(&command[0]).to_uppercase()).collect(),
+        commands: without_mark(&commands)
+            .iter()
+            .map(|command| String::from_utf8_lossy(&command[0]).to_uppercase())
+            .collect(),
     });
+    if let Some(results) = fault.as_ref().and_then(|fault| fault.instead(commands.len())) {
+        return respond(HttpResponse::Ok(), results.into());
+    }
     let commands = shared.strip(commands);
     let outcome = match request.path().rsplit('/').next() {
         Some("pipeline") => shared.pipeline(&commands).await,
@@ -65,13 +76,28 @@ pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: 
     };
     let base64 = header(&request, "upstash-encoding") == Some("base64");
     let mut results: Vec<Value> = replies.iter().map(|reply| item(reply, base64)).collect();
+    let last = shared.last.lock().insert(results.len(), results.clone());
     if let Some(fault) = &fault {
+        if fault.moment() == Moment::After {
+            shared.inject(fault);
+        }
+        if let (Fault::Stale, Some(last)) = (fault, last) {
+            results = last;
+        }
         fault.distort(&mut results);
         if let Some(response) = fault.after(&request, Value::from(results.clone()).to_string().as_bytes()).await {
             return response;
         }
     }
     respond(HttpResponse::Ok(), results.into())
+}
+
+/// The commands without the `PING` by which the client knows an answer again.
+fn without_mark(commands: &Commands) -> &[Vec<Vec<u8>>] {
+    match commands.split_last() {
+        Some((last, rest)) if last.len() == 2 && last[0] == b"PING" => rest,
+        _ => commands,
+    }
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {

@@ -1,0 +1,277 @@
+//! How much is let in, so that what is served is served in time and in bounded memory.
+//!
+//! Whoever comes when too many requests are in flight is turned away before anything else is done for it:
+//! that costs next to nothing, and the caller learns at once what it would else have learned after waiting.
+//! Four bounds: requests in flight over all workers, under a limit that follows how long they take; a
+//! tenant's share of them; the endpoints that anyone may call, which have slots of their own so that health
+//! is answered in any crowd; and the bytes of all bodies together.
+
+mod limit;
+mod metrics;
+
+use super::endpoints::Access;
+use super::gate::PlatformSettings;
+use super::problem::Problem;
+use crate::base::code::Code;
+use crate::base::text::TenantId;
+use crate::tenancy::Tenant;
+use limit::Limit;
+use parking_lot::Mutex;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// Slots of the endpoints that anyone may call.
+const PUBLIC: u32 = 64;
+/// The limit does not shrink below so many requests for each worker: that keeps a core busy.
+const LEAST_PER_WORKER: u32 = 4;
+/// The bytes of all bodies together; a single one of the largest size always fits.
+const BODIES: usize = 64 << 20;
+/// Tenants whose counters a worker remembers.
+const REMEMBERED: usize = 1024;
+
+/// Why a request was turned away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Crowd {
+    Process,
+    Public,
+    Tenant,
+    Bodies,
+}
+
+impl Crowd {
+    const ALL: [(Crowd, &'static str); 4] = [
+        (Crowd::Process, "in_flight"),
+        (Crowd::Public, "public"),
+        (Crowd::Tenant, "tenant"),
+        (Crowd::Bodies, "body_bytes"),
+    ];
+}
+
+/// What the whole process lets in.
+#[derive(Debug)]
+pub struct Admission {
+    start: Instant,
+    in_flight: AtomicU32,
+    public: AtomicU32,
+    body_bytes: AtomicUsize,
+    most_body_bytes: usize,
+    limit: Limit,
+    /// The counters of tenants that have requests in flight, and of some more.
+    tenants: Mutex<Counters>,
+    refused: [AtomicU64; Crowd::ALL.len()],
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    by_tenant: HashMap<TenantId, Weak<AtomicU32>>,
+    /// At this size those that nobody uses are cleared away.
+    clear_at: usize,
+}
+
+impl Admission {
+    /// Under these settings, for so many workers.
+    pub fn new(settings: &PlatformSettings, workers: usize) -> Self {
+        let least = u32::try_from(workers).unwrap_or(u32::MAX).saturating_mul(LEAST_PER_WORKER);
+        Admission {
+            start: Instant::now(),
+            in_flight: AtomicU32::new(0),
+            public: AtomicU32::new(0),
+            body_bytes: AtomicUsize::new(0),
+            most_body_bytes: BODIES.max(settings.max_body_bytes),
+            limit: Limit::new(least, settings.max_in_flight, settings.request_timeout / 2),
+            tenants: Mutex::default(),
+            refused: Default::default(),
+        }
+    }
+
+    /// So many slots for a request that has just come; it needs one that is free, so that none is too heavy
+    /// to be served alone.
+    ///
+    /// # Errors
+    /// 503 `overloaded` when there is none.
+    pub(super) fn enter(&self, access: Access, slots: u32) -> Result<Slot<'_>, Problem> {
+        let (count, limit, crowd) = match access {
+            Access::Public => (&self.public, PUBLIC, Crowd::Public),
+            Access::Admin | Access::Tenant(_) => (&self.in_flight, self.limit.now(), Crowd::Process),
+        };
+        let before = count.fetch_add(slots, Relaxed);
+        let in_a_crowd = before.saturating_mul(2) >= limit;
+        let slot = Slot { admission: self, count, slots: Cell::new(slots), access, in_a_crowd };
+        // Dropping the slot gives it back.
+        if before < limit { Ok(slot) } else { Err(self.refuse(crowd)) }
+    }
+
+    fn refuse(&self, crowd: Crowd) -> Problem {
+        if let Some(count) = self.refused.get(crowd as usize) {
+            count.fetch_add(1, Relaxed);
+        }
+        match crowd {
+            Crowd::Tenant => Problem::new(Code::TenantBusy, "Wait for the tenant's other requests to end."),
+            _ => Problem::new(Code::Overloaded, "Nothing was done. Try again later."),
+        }
+    }
+
+    /// How many requests of this tenant may be in flight: its own limit, or half of all; of which it gets the
+    /// same part as everyone while the limit of all is smaller than it could be.
+    fn share(&self, tenant: &Tenant) -> u32 {
+        let (now, most) = (u64::from(self.limit.now()), u64::from(self.limit.most().max(1)));
+        let own = tenant.limits.max_in_flight.map_or(most / 2, u64::from).min(most);
+        u32::try_from((own * now / most).max(1)).unwrap_or(u32::MAX)
+    }
+
+    /// The counter of a tenant, the same for all workers for as long as anyone holds it.
+    fn counter(&self, tenant: &TenantId) -> Arc<AtomicU32> {
+        let mut counters = self.tenants.lock();
+        if let Some(counter) = counters.by_tenant.get(tenant).and_then(Weak::upgrade) {
+            return counter;
+        }
+        if counters.by_tenant.len() >= counters.clear_at {
+            counters.by_tenant.retain(|_, counter| counter.strong_count() > 0);
+            counters.clear_at = counters.by_tenant.len() * 2 + REMEMBERED;
+        }
+        let counter = Arc::default();
+        counters.by_tenant.insert(tenant.clone(), Arc::downgrade(&counter));
+        counter
+    }
+}
+
+/// A request's place among those in flight; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Slot<'a> {
+    admission: &'a Admission,
+    count: &'a AtomicU32,
+    slots: Cell<u32>,
+    access: Access,
+    in_a_crowd: bool,
+}
+
+impl Slot<'_> {
+    /// The request was answered `now`, after it had waited for this server alone since then; of so many
+    /// slots, or none where it was not served.
+    pub(super) fn answered(&self, since: Instant, now: Instant, served: u32) {
+        if self.access != Access::Public {
+            let (took, at) =
+                (now.saturating_duration_since(since), now.saturating_duration_since(self.admission.start));
+            self.admission.limit.observe(took, served, self.in_a_crowd, at);
+        }
+    }
+}
+
+impl Drop for Slot<'_> {
+    fn drop(&mut self) {
+        self.count.fetch_sub(self.slots.get(), Relaxed);
+    }
+}
+
+/// Where the requests of one worker come in: it remembers the counters of its tenants, so that a request
+/// takes no lock that workers share.
+pub(super) struct Entrance {
+    admission: Arc<Admission>,
+    /// By the place of a tenant's record in memory, which is the record's own while it is held here.
+    remembered: RefCell<Vec<Option<Remembered>>>,
+}
+
+/// Shared by all workers, and cheap to pass on within one.
+type Counter = Rc<Arc<AtomicU32>>;
+type Remembered = (Arc<Tenant>, Counter);
+
+impl Entrance {
+    pub(super) fn new(admission: Arc<Admission>) -> Rc<Self> {
+        Rc::new(Entrance { admission, remembered: RefCell::new(vec![None; REMEMBERED]) })
+    }
+
+    pub(super) fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// A place in a tenant's share, as large as the slot; outside of tenants there are none.
+    ///
+    /// # Errors
+    /// 503 `tenant_busy` when the share is used up.
+    pub(super) fn admit(self: &Rc<Self>, slot: &Slot<'_>, tenant: Option<&Arc<Tenant>>) -> Result<Load, Problem> {
+        // All but one slot are the load's from here on, which may learn that it needs fewer.
+        let slots = slot.slots.replace(1);
+        let (entrance, more, bytes) = (self.clone(), Cell::new(slots.saturating_sub(1)), Cell::new(0));
+        let Some(tenant) = tenant else { return Ok(Load { entrance, share: None, more, bytes }) };
+        let (counter, share) = (self.counter(tenant), self.admission.share(tenant));
+        let before = counter.fetch_add(slots, Relaxed);
+        let load = Load { entrance, share: Some(counter), more, bytes };
+        if before < share { Ok(load) } else { Err(self.admission.refuse(Crowd::Tenant)) }
+    }
+
+    fn counter(&self, tenant: &Arc<Tenant>) -> Counter {
+        // Records are far apart: the low bits of their addresses say nothing.
+        let place = (Arc::as_ptr(tenant).addr() >> 4).wrapping_mul(0x9E37_79B9) >> 12;
+        let mut remembered = self.remembered.borrow_mut();
+        let Some(entry) = remembered.get_mut(place % REMEMBERED) else {
+            return Rc::new(self.admission.counter(&tenant.id));
+        };
+        match entry {
+            Some((known, counter)) if Arc::ptr_eq(known, tenant) => counter.clone(),
+            _ => {
+                let counter = Rc::new(self.admission.counter(&tenant.id));
+                *entry = Some((tenant.clone(), counter.clone()));
+                counter
+            }
+        }
+    }
+}
+
+/// What a request takes beside its first slot; given back when this is dropped.
+pub(super) struct Load {
+    entrance: Rc<Entrance>,
+    share: Option<Counter>,
+    /// Slots beyond the first.
+    more: Cell<u32>,
+    bytes: Cell<usize>,
+}
+
+impl Load {
+    /// How many slots the request has.
+    pub(super) fn slots(&self) -> u32 {
+        1 + self.more.get()
+    }
+
+    /// Gives back what the request has beyond so many slots.
+    pub(super) fn weigh(&self, slots: u32) {
+        let kept = self.more.get().min(slots.saturating_sub(1));
+        let back = self.more.replace(kept) - kept;
+        self.entrance.admission.in_flight.fetch_sub(back, Relaxed);
+        if let Some(counter) = &self.share {
+            counter.fetch_sub(back, Relaxed);
+        }
+    }
+
+    /// Takes room for so many more bytes of the request's body.
+    ///
+    /// # Errors
+    /// 503 `overloaded` when the bodies of others fill it.
+    pub(super) fn hold(&self, bytes: usize) -> Result<(), Problem> {
+        let admission = &self.entrance.admission;
+        self.bytes.set(self.bytes.get() + bytes);
+        let before = admission.body_bytes.fetch_add(bytes, Relaxed);
+        if before + bytes <= admission.most_body_bytes { Ok(()) } else { Err(admission.refuse(Crowd::Bodies)) }
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let admission = &self.entrance.admission;
+        if let Some(counter) = &self.share {
+            counter.fetch_sub(self.slots(), Relaxed);
+        }
+        if self.more.get() > 0 {
+            admission.in_flight.fetch_sub(self.more.get(), Relaxed);
+        }
+        if self.bytes.get() > 0 {
+            admission.body_bytes.fetch_sub(self.bytes.get(), Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

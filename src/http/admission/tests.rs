@@ -1,0 +1,142 @@
+//! What the guards give back, and what counts against what.
+
+use super::*;
+use crate::base::code::Code;
+use std::time::Duration;
+
+fn admission(max_in_flight: u32) -> Arc<Admission> {
+    let request_timeout = Duration::from_secs(2);
+    let settings = PlatformSettings { max_body_bytes: 1 << 20, max_in_flight, request_timeout, admin_key: None };
+    Arc::new(Admission::new(&settings, 2))
+}
+
+fn tenant(id: &str, max_in_flight: Option<u32>) -> Arc<Tenant> {
+    let time = "2026-01-31T08:00:00.000Z";
+    let record = serde_json::json!({
+        "id": id, "status": "active", "version": 1, "created_at": time, "updated_at": time,
+        "limits": max_in_flight.map_or(serde_json::json!({}), |most| serde_json::json!({"max_in_flight": most})),
+    });
+    Arc::new(serde_json::from_value(record).unwrap())
+}
+
+fn code<T>(outcome: Result<T, Problem>) -> Option<Code> {
+    outcome.err().map(|problem| problem.code())
+}
+
+/// Slots, body bytes, and slots of the tenant.
+fn taken(admission: &Admission, tenant: &Tenant) -> (u32, usize, u32) {
+    let of_tenant = admission.counter(&tenant.id).load(Relaxed);
+    (admission.in_flight.load(Relaxed) + admission.public.load(Relaxed), admission.body_bytes.load(Relaxed), of_tenant)
+}
+
+#[test]
+fn the_request_beyond_the_limit_is_refused_and_takes_nothing() {
+    let admission = admission(2);
+    let held = [admission.enter(Access::Admin, 1).unwrap(), admission.enter(Access::Admin, 1).unwrap()];
+    for _ in 0..3 {
+        assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    }
+    assert_eq!(admission.in_flight.load(Relaxed), 2);
+    assert_eq!(admission.refused[Crowd::Process as usize].load(Relaxed), 3);
+    assert!(admission.enter(Access::Public, 1).is_ok(), "these have slots of their own");
+    drop(held);
+    assert!(admission.enter(Access::Admin, 1).is_ok());
+    let public: Vec<_> = (0..PUBLIC).map(|_| admission.enter(Access::Public, 1).unwrap()).collect();
+    assert_eq!(code(admission.enter(Access::Public, 1)), Some(Code::Overloaded));
+    assert!(admission.enter(Access::Admin, 1).is_ok());
+    drop(public);
+    assert_eq!(admission.public.load(Relaxed), 0);
+}
+
+#[test]
+fn a_panic_gives_everything_back() {
+    let (admission, tenant) = (admission(100), tenant("acme", None));
+    let entrance = Entrance::new(admission.clone());
+    let work = std::panic::AssertUnwindSafe(|| {
+        let slot = admission.enter(Access::Admin, 6).unwrap();
+        let load = entrance.admit(&slot, Some(&tenant)).unwrap();
+        load.hold(1000).unwrap();
+        assert_eq!(taken(&admission, &tenant), (6, 1000, 6));
+        panic!("as a handler might");
+    });
+    assert!(std::panic::catch_unwind(work).is_err());
+    assert_eq!(taken(&admission, &tenant), (0, 0, 0));
+}
+
+#[test]
+fn a_tenant_has_one_share_on_all_workers_whatever_becomes_of_its_record() {
+    let admission = admission(100);
+    let workers = [Entrance::new(admission.clone()), Entrance::new(admission.clone())];
+    let loaded = [tenant("acme", Some(2)), tenant("acme", Some(2))];
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let first = workers[0].admit(&slot, Some(&loaded[0])).unwrap();
+    let second = workers[1].admit(&slot, Some(&loaded[1])).unwrap();
+    for (worker, record) in workers.iter().zip(&loaded) {
+        assert_eq!(code(worker.admit(&slot, Some(record))), Some(Code::TenantBusy));
+    }
+    let third = workers[0].admit(&slot, Some(&tenant("acme", Some(3)))).unwrap();
+    assert_eq!(code(workers[0].admit(&slot, Some(&loaded[0]))), Some(Code::TenantBusy));
+    assert!(workers[0].admit(&slot, Some(&tenant("other", Some(1)))).is_ok());
+    drop((first, second, third, slot));
+    assert_eq!(taken(&admission, &loaded[0]), (0, 0, 0));
+}
+
+#[test]
+fn a_share_is_half_of_all_at_least_one_and_follows_the_limit() {
+    let (full, plain) = (admission(1000), tenant("acme", None));
+    assert_eq!(full.share(&plain), 500);
+    assert_eq!(full.share(&tenant("acme", Some(7))), 7);
+    assert_eq!(full.share(&tenant("acme", Some(5000))), 1000);
+    assert_eq!(admission(1).share(&plain), 1);
+    // Nothing was served for longer than half of the time that a request has: the limit is at its least.
+    full.limit.observe(Duration::from_secs(2), 0, true, Duration::from_secs(2));
+    assert_eq!((full.limit.now(), full.share(&plain), full.share(&tenant("acme", Some(7)))), (8, 4, 1));
+}
+
+#[test]
+fn what_is_heavy_counts_as_much_and_passes_when_it_is_alone() {
+    let (admission, tenant) = (admission(20), tenant("acme", None));
+    let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 32).unwrap();
+    assert_eq!(taken(&admission, &tenant), (32, 0, 0));
+    assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    let load = entrance.admit(&slot, Some(&tenant)).unwrap();
+    assert_eq!(taken(&admission, &tenant), (32, 0, 32));
+    for (slots, left) in [(40, 32), (15, 15), (16, 15)] {
+        load.weigh(slots);
+        assert_eq!((taken(&admission, &tenant), load.slots()), ((left, 0, left), left), "{slots}");
+    }
+    let second = admission.enter(Access::Admin, 2).unwrap();
+    assert_eq!(code(entrance.admit(&second, Some(&tenant))), Some(Code::TenantBusy), "its share is 10");
+    load.weigh(0);
+    assert_eq!(taken(&admission, &tenant), (2, 0, 1), "one for each request, and nothing for who was refused");
+    drop((load, slot, second));
+    assert_eq!(taken(&admission, &tenant), (0, 0, 0));
+}
+
+#[test]
+fn bodies_fit_together_into_their_room() {
+    let (admission, tenant) = (admission(20), tenant("acme", None));
+    let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let (one, other) = (entrance.admit(&slot, None).unwrap(), entrance.admit(&slot, None).unwrap());
+    one.hold(BODIES - 1).unwrap();
+    other.hold(1).unwrap();
+    assert_eq!(code(other.hold(1)), Some(Code::Overloaded));
+    drop(one);
+    other.hold(BODIES / 2).unwrap();
+    drop((other, slot));
+    assert_eq!(taken(&admission, &tenant), (0, 0, 0));
+}
+
+#[test]
+fn tenants_that_have_gone_leave_no_counters_behind() {
+    let admission = admission(20);
+    let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    for n in 0..20 * REMEMBERED {
+        entrance.admit(&slot, Some(&tenant(&format!("tenant-{n}"), None))).unwrap();
+    }
+    let known = admission.tenants.lock().by_tenant.len();
+    assert!(known <= 4 * REMEMBERED, "{known}");
+}

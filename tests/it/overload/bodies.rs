@@ -1,0 +1,70 @@
+//! What is held in memory for requests: their bodies, and the answers of the backend.
+
+use super::{BODY_BYTES, IN_FLIGHT, SLOW, until};
+use crate::harness::app::{App, On};
+use crate::harness::raw::Raw;
+use crate::harness::redis_server::RedisServer;
+use crate::harness::rest_double::{Fault, RestDouble};
+use reqwest::StatusCode;
+use serde_json::json;
+use std::sync::Arc;
+
+const MIB: usize = 1 << 20;
+
+#[tokio::test]
+async fn bodies_beyond_their_room_are_refused_and_the_room_comes_back() {
+    let app = App::with(On::Memory, &[&SLOW[..], &[("MAX_BODY_BYTES", "40MiB")]].concat());
+    let tenant = app.tenant().await;
+    let begin = || {
+        let mut connection = Raw::connect(&app.base);
+        let head = format!(
+            "POST /v1/sessions HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\ncontent-type: application/json\r\n\
+             content-length: {}\r\n\r\n",
+            tenant.secret,
+            40 * MIB
+        );
+        assert!(connection.send(head.as_bytes()));
+        // One that is refused stops being read.
+        connection.send(&vec![b' '; 33 * MIB]);
+        connection
+    };
+    let first = begin();
+    until(&app, BODY_BYTES, 33 * MIB as u64).await;
+    tenant.post("/v1/sessions", json!({"user_id": "u1"})).await.expect(StatusCode::CREATED);
+    let answer = begin().answer();
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("\"overloaded\"") && answer.to_lowercase().contains("retry-after: 1\r\n"), "{answer}");
+    until(&app, BODY_BYTES, 33 * MIB as u64).await;
+    drop(first);
+    until(&app, BODY_BYTES, 0).await;
+    until(&app, IN_FLIGHT, 0).await;
+    let mut alone = begin();
+    assert!(alone.send(&vec![b' '; 7 * MIB]));
+    let answer = alone.answer();
+    assert!(answer.starts_with("HTTP/1.1 400"), "read whole, and found to be no JSON: {answer}");
+    until(&app, BODY_BYTES, 0).await;
+}
+
+#[tokio::test]
+async fn a_batch_whose_answer_is_too_large_is_told_to_ask_for_fewer() {
+    let server = RedisServer::shared();
+    let double = Arc::new(RestDouble::start(server.port(), "rest-token"));
+    let app = App::over_rest(server, double.clone(), &SLOW);
+    let tenant = app.tenant().await;
+    for attempt in 1.. {
+        tenant.get("/v1/sessions").await.expect(StatusCode::OK);
+        double.always(Fault::Flood(65 * MIB));
+        let before = double.requests();
+        let answer = tenant.post("/v1/sessions/batch", json!({"get": ["a", "b"]})).await;
+        assert!(double.requests() > before, "the flood came");
+        double.heal();
+        // The look for changes of tenants, once in a while, drowns as well: then it is that which failed.
+        if answer.status != StatusCode::SERVICE_UNAVAILABLE || attempt == 5 {
+            let problem = answer.refused(422, "answer_too_large");
+            assert_eq!(problem.get("outcome"), None);
+            break;
+        }
+    }
+    let served = tenant.post("/v1/sessions/batch", json!({"get": ["a", "b"]})).await;
+    served.expect(StatusCode::OK);
+}
