@@ -213,7 +213,7 @@ fn backend(env: &mut Env) -> (BackendSettings, String) {
             let attempt = attempt.unwrap_or(Duration::from_millis(500));
             // A little less than an attempt: "not reached" is then told from "no answer".
             let patience = connection_timeout.min(attempt * 9 / 10);
-            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience };
+            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience, attempt };
             match settings.check() {
                 Ok(()) => {}
                 Err(UnusableSettings::Url) => env.mistake("REDIS_URL", "is not a redis:// or rediss:// URL"),

@@ -3,6 +3,7 @@
 
 mod api;
 mod authorization;
+mod backend_errors;
 mod chaos;
 mod command_counts;
 mod conformance;
@@ -19,4 +20,5 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod supervision;
 mod tls;

@@ -12,7 +12,7 @@ async fn a_key_needs_a_tenant() {
     let registry = world.server();
     assert!(registry.create_key(&id("nobody"), plain_key()).await.unwrap().is_none());
     assert_eq!(registry.list_keys(&id("nobody"), None, 10).await.unwrap(), None);
-    assert_eq!(world.wire.backend.len(), 0, "nothing was stored");
+    assert_eq!(world.lasting(), 0, "nothing was stored");
 }
 
 #[tokio::test]
@@ -137,14 +137,14 @@ async fn a_late_note_of_the_last_use_leaves_nothing_of_a_revoked_key() {
     let world = World::new();
     let registry = world.server();
     let (key, secret) = acme(&registry).await;
-    let before = world.wire.backend.len();
+    let before = world.lasting();
     assert!(knows(&registry, &secret).await);
     // The note was spawned and has not run yet.
     assert!(registry.revoke_key(&id("acme"), key.id).await.unwrap());
     world.wire.said();
     settle().await;
     assert!(world.wire.said().iter().any(|line| line.contains("api-key-used")), "it ran after");
-    assert_eq!(world.wire.backend.len(), before - 2, "the key and the tenant's list of keys are gone");
+    assert_eq!(world.lasting(), before - 2, "the key and the tenant's list of keys are gone");
 }
 
 #[tokio::test]

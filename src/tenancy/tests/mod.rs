@@ -116,6 +116,13 @@ impl World {
     fn pass(&self, millis: u64) {
         self.clock.advance(Duration::from_millis(millis));
     }
+
+    /// How many keys there are when a minute has passed and what operations answered is forgotten.
+    fn lasting(&self) -> usize {
+        self.pass(61_000);
+        self.wire.backend.sweep(usize::MAX);
+        self.wire.backend.len()
+    }
 }
 
 /// Lets everything that was spawned come to its end, or to where it is held.

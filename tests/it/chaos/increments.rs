@@ -49,6 +49,7 @@ fn native(port: u16) -> Native {
         max_connections: 4,
         connection_timeout: ATTEMPT,
         patience: ATTEMPT * 9 / 10,
+        attempt: ATTEMPT,
     };
     Native::new(settings).expect("a URL")
 }
