@@ -3,13 +3,16 @@
 mod backend;
 mod idempotency;
 mod monitor;
+mod same_database;
 mod upkeep;
 
 use crate::admin;
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::db::transport::door::DOOR;
+use crate::db::transport::doors::Doors;
 use crate::db::transport::layers::metrics::BackendMetrics;
-use crate::db::{BackendClock, Database};
+use crate::db::{BackendClock, Database, Family, Outage};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
@@ -19,15 +22,22 @@ use actix_web::web;
 use idempotency::Records;
 use monitor::Monitor;
 use prometheus_client::registry::Registry as Metrics;
+use same_database::SameDatabase;
 use std::sync::Arc;
 
 pub use backend::StartError;
+
+/// The families of keys that the application itself keeps.
+pub const FAMILIES: &[&Family] = &[&DOOR];
 
 /// A running application, shared by its workers.
 #[derive(Clone)]
 pub struct Application {
     config: Arc<Config>,
     database: Database,
+    doors: Doors,
+    outage: Outage,
+    same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
     sessions_upkeep: Arc<Upkeep>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
@@ -62,9 +72,17 @@ impl Application {
         let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(Registry::new(database.system(), steady, RegistrySettings::default())),
-            monitor: Arc::new(Monitor::new(database.clone(), backend.name, draining.clone())),
+            monitor: Arc::new(Monitor::new(
+                database.clone(),
+                backend.doors.clone(),
+                backend.outage.clone(),
+                draining.clone(),
+            )),
             config: Arc::new(config),
             database,
+            doors: backend.doors,
+            outage: backend.outage,
+            same_database: backend.same_database,
             sessions: web::Data::new(open),
             sessions_upkeep,
             embedded: backend.embedded,
@@ -85,15 +103,23 @@ impl Application {
         &self.config
     }
 
+    /// Whether there is no way to the backend at the moment.
+    pub fn outage(&self) -> &Outage {
+        &self.outage
+    }
+
     /// Tells the application that it is about to stop.
     pub fn draining(&self) -> &Draining {
         &self.draining
     }
 
-    /// Starts what goes on in the background, on this thread's runtime: watching the backend, and clearing
-    /// what has ended.
+    /// Starts what goes on in the background, on this thread's runtime: watching the backend, finding out
+    /// whether two ways lead to one database, and clearing what has ended.
     pub fn start_background(&self) {
         tokio::spawn(self.monitor.clone().watch());
+        if let Some(same_database) = self.same_database.clone() {
+            tokio::spawn(same_database.find_out());
+        }
         tokio::spawn(upkeep::run(
             self.sessions_upkeep.clone(),
             self.embedded.clone(),
@@ -145,6 +171,7 @@ impl Site for Application {
 
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
-        config.app_data(self.sessions.clone()).app_data(proxies);
+        let doors = web::Data::new(self.doors.clone());
+        config.app_data(self.sessions.clone()).app_data(proxies).app_data(doors);
     }
 }

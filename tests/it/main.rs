@@ -4,9 +4,11 @@
 mod api;
 mod authorization;
 mod backend_errors;
+mod breaker;
 mod chaos;
 mod command_counts;
 mod conformance;
+mod failover;
 mod floors;
 mod generated;
 mod harness;

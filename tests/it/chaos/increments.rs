@@ -8,15 +8,21 @@ use crate::harness::app::install_crypto;
 use crate::harness::chaos_proxy::{ChaosProxy, Mode};
 use crate::harness::redis_server::RedisServer;
 use crate::harness::rest_double::{Fault, RestDouble};
-use agentapi::base::clock::SystemClock;
+use agentapi::base::clock::{Clock, SystemClock};
 use agentapi::base::deadline::Deadline;
 use agentapi::base::secret::Secret;
 use agentapi::base::text::TenantId;
 use agentapi::db::transport::RedisTransport;
+use agentapi::db::transport::layers::failover::{Pace, Proof};
+use agentapi::db::transport::layers::metrics::BackendMetrics;
 use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
 use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl};
-use agentapi::db::{BackendClock, Batch, Command, Database, Delivery, Effect, Family, Key, Partition, Reply, Script};
+use agentapi::db::transport::stack::{self, Ground, TwoWays};
+use agentapi::db::{
+    BackendClock, Batch, Command, Database, Delivery, Effect, Family, Key, Outage, Partition, Reply, Script,
+};
 use futures_util::future::join_all;
+use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -66,6 +72,17 @@ fn rest(double: &RestDouble) -> Rest {
         max_reply_bytes: MAX_REPLY_BYTES,
     };
     Rest::new(&settings).expect("usable settings")
+}
+
+/// The whole stack, as the application has it, but for switches that come more often than once in ten seconds.
+fn stack(native: Native, rest: Rest) -> TwoWays {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let metrics = BackendMetrics::register(&mut Registry::default());
+    let ground = Ground { metrics: &metrics, clock: &clock, outage: &Outage::default(), prefix: "chaos" };
+    let pace = Pace { failback_after: Duration::from_millis(300), between_switches: Duration::from_millis(500) };
+    let ways = stack::both((native, ATTEMPT), (rest, ATTEMPT), pace, ground);
+    ways.switch.learn(Proof::Same);
+    ways
 }
 
 /// Fails the native way in one way after another, with good moments between, until told to end.
@@ -158,7 +175,7 @@ async fn a_hundred_thousand_increments_are_exact_while_both_ways_come_and_go() {
     let (server, begun) = (RedisServer::start(), Instant::now());
     let proxy = Arc::new(ChaosProxy::before(server.port()));
     let double = RestDouble::start(server.port(), "token");
-    let (transport, switches) = stack(native(proxy.port()), rest(&double));
+    let TwoWays { transport, switch, .. } = stack(native(proxy.port()), rest(&double));
     let database = Database::new(transport.clone(), "chaos", BackendClock::new(Arc::new(SystemClock)));
     let key = database.tenant(&TenantId::parse("acme").expect("an id")).key(Partition::FIRST, &COUNTER, &[]);
 
@@ -195,7 +212,7 @@ async fn a_hundred_thousand_increments_are_exact_while_both_ways_come_and_go() {
          resets, {} bytes swallowed, {} held, {} answers cut short), {} REST faults in {} requests; asked again after {} unsent, \
          {} of unknown fate, {} refused",
         begun.elapsed(),
-        switches(),
+        switch.switches(),
         counts.resets.load(SeqCst),
         counts.swallowed.load(SeqCst),
         counts.held.load(SeqCst),
@@ -211,24 +228,41 @@ async fn a_hundred_thousand_increments_are_exact_while_both_ways_come_and_go() {
     assert!(told.into_iter().eq(1..=INCREMENTS as i64), "each was told a number of its own");
     assert!(native_faults > 10 && counts.resets.load(SeqCst) > 0 && counts.swallowed.load(SeqCst) > 0);
     assert!(tally.unknown.load(SeqCst) > 0, "something was left unknown");
-    assert!(rest_faults.load(SeqCst) > 0 && switches() > 1, "both ways were taken, and both failed");
+    assert!(rest_faults.load(SeqCst) > 0 && switch.switches() > 1, "both ways were taken, and both failed");
 }
 
-// TEMPORARY until the stack with two ways is there.
-fn stack(native: Native, rest: Rest) -> (Arc<dyn RedisTransport>, impl Fn() -> u64) {
-    use agentapi::db::transport::Execution;
-    use agentapi::db::transport::layers::{
-        pipelining::{IN_FLIGHT, Pipelining},
-        retry::Retry,
-        timeout::Timeout,
-    };
-    struct Alternate(Timeout<Native>, Timeout<Pipelining>, AtomicU64);
-    impl RedisTransport for Alternate {
-        fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
-            if self.2.fetch_add(1, SeqCst) % 8 < 7 { self.0.execute(batch) } else { self.1.execute(batch) }
+#[tokio::test]
+async fn a_first_attempt_that_arrives_after_the_second_does_not_act_again() {
+    let server = RedisServer::start();
+    let proxy = ChaosProxy::before(server.port());
+    let double = RestDouble::start(server.port(), "token");
+    let ways = stack(native(proxy.port()), rest(&double));
+    let database = Database::new(ways.transport.clone(), "chaos", BackendClock::new(Arc::new(SystemClock)));
+    let key = database.tenant(&TenantId::parse("acme").expect("an id")).key(Partition::FIRST, &COUNTER, &[]);
+    let batch = |command: &Command| Batch::one(command.clone()).by(Deadline::after(Instant::now(), CALL));
+    let warm = ways.native.transport.execute(&batch(&Command::script(&COUNT, &[&key]))).await;
+    assert_eq!(warm, Ok(vec![Reply::Int(1)]), "the connection is there, and the script known");
+
+    proxy.set(Mode::Hold);
+    let command = Command::script(&COUNT, &[&key]);
+    let first = ways.native.transport.execute(&batch(&command)).await.expect_err("it is held back");
+    assert_eq!(first.delivery, Delivery::Unknown);
+    let second = ways.rest.transport.execute(&batch(&command)).await;
+    assert_eq!(second, Ok(vec![Reply::Int(2)]));
+    assert!(proxy.counts().held.load(SeqCst) > 0);
+    proxy.set(Mode::Pass);
+    let client = redis::Client::open(server.url()).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("it is up");
+    let released = Instant::now();
+    loop {
+        // The late one has run when it has found its operation: nothing else here reads a key that is there.
+        let stats: String = redis::cmd("INFO").arg("stats").query_async(&mut connection).await.expect("statistics");
+        if stats.contains("keyspace_hits:1\r") {
+            break;
         }
+        assert!(released.elapsed() < Duration::from_secs(10), "{stats}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    let rest = Pipelining::new(Arc::new(rest), IN_FLIGHT);
-    let it = Alternate(Timeout::new(native, ATTEMPT), Timeout::new(rest, ATTEMPT), AtomicU64::new(0));
-    (Arc::new(Retry::new(it)), || 2)
+    let counted: i64 = redis::cmd("GET").arg("chaos:{acme:00}:counter").query_async(&mut connection).await.expect("it");
+    assert_eq!(counted, 2);
 }

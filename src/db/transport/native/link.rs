@@ -11,6 +11,7 @@ mod driver;
 mod watch;
 
 use super::resp::Broken;
+use crate::db::TOO_LONG;
 use crate::db::error::{Delivery, Error, ErrorKind};
 use crate::db::reply::Reply;
 use bytes::BytesMut;
@@ -167,8 +168,7 @@ impl State {
         let keeps = !call.is_too_long;
         if becomes_too_long {
             call.replies = Vec::new();
-            call.failure =
-                Some(Error::new(ErrorKind::Protocol("the answer is longer than allowed"), Delivery::Answered));
+            call.failure = Some(Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Answered));
             call.waker.wake_by_ref();
             self.served += u64::from(!call.over);
         }

@@ -1,5 +1,6 @@
 //! What the native backend is told, and what is made of it before the first connection.
 
+use crate::base::id;
 use crate::base::secret::Secret;
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use rustls::pki_types::pem::PemObject;
@@ -70,6 +71,20 @@ impl NativeSettings {
     /// Which part cannot.
     pub fn check(&self) -> Result<(), UnusableSettings> {
         self.endpoint().map(drop)
+    }
+
+    /// Tells this endpoint from others without naming it: 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the URL or the certificates cannot be used.
+    pub fn digest(&self) -> Result<String, UnusableSettings> {
+        let endpoint = self.endpoint()?;
+        let place = match &endpoint.place {
+            Place::Tcp { host, port } | Place::Tls { host, port, .. } => format!("{host}:{port}"),
+            Place::Unix(path) => path.display().to_string(),
+        };
+        let digest = id::sha256(format!("{place}/{}", endpoint.database).as_bytes());
+        Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// What the URL says, as redis-rs reads it.

@@ -282,7 +282,7 @@ async fn an_answer_that_is_too_long_fails_its_own_call_and_is_not_kept() {
             theirs
         });
         assert_eq!(before.await, Ok(vec![Reply::Int(1)]));
-        let rule = ErrorKind::Protocol("the answer is longer than allowed");
+        let rule = ErrorKind::Protocol(TOO_LONG);
         assert_eq!(too_long.await, Err(Error::new(rule, Delivery::Answered)));
         let kept = |call: &Call| call.is_too_long && !call.replies.is_empty();
         assert!(!link.0.0.lock().calls.iter().any(kept));
