@@ -3,13 +3,16 @@
 mod backend;
 mod idempotency;
 mod monitor;
+mod same_database;
 mod upkeep;
 
 use crate::admin;
 use crate::base::clock::Clock;
 use crate::config::Config;
+use crate::db::transport::door::DOOR;
+use crate::db::transport::doors::Doors;
 use crate::db::transport::layers::metrics::BackendMetrics;
-use crate::db::{BackendClock, Database, Outage};
+use crate::db::{BackendClock, Database, Family, Outage};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
@@ -20,15 +23,22 @@ use actix_web::web;
 use idempotency::Records;
 use monitor::Monitor;
 use prometheus_client::registry::Registry as Metrics;
+use same_database::SameDatabase;
 use std::sync::Arc;
 
 pub use backend::StartError;
+
+/// The families of keys that the application itself keeps.
+pub const FAMILIES: &[&Family] = &[&DOOR];
 
 /// A running application, shared by its workers.
 #[derive(Clone)]
 pub struct Application {
     config: Arc<Config>,
     database: Database,
+    doors: Doors,
+    outage: Outage,
+    same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
     sessions_upkeep: Arc<Upkeep>,
     standby: Option<Arc<Standby>>,
@@ -53,7 +63,7 @@ impl Application {
         let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
         admission.register(&mut metrics);
         let backend = backend::open(&config, &clock, &backend_metrics)?;
-        let outage = Outage::default();
+        let outage = backend.outage.clone();
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
@@ -77,9 +87,17 @@ impl Application {
         let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(registry),
-            monitor: Arc::new(Monitor::new(database.clone(), backend.name, draining.clone())),
+            monitor: Arc::new(Monitor::new(
+                database.clone(),
+                backend.doors.clone(),
+                backend.outage.clone(),
+                draining.clone(),
+            )),
             config: Arc::new(config),
             database,
+            doors: backend.doors,
+            outage: backend.outage,
+            same_database: backend.same_database,
             sessions: web::Data::new(open),
             sessions_upkeep,
             standby,
@@ -101,18 +119,27 @@ impl Application {
         &self.config
     }
 
+    /// Whether there is no way to the backend at the moment.
+    pub fn outage(&self) -> &Outage {
+        &self.outage
+    }
+
     /// Tells the application that it is about to stop.
     pub fn draining(&self) -> &Draining {
         &self.draining
     }
 
-    /// Starts what goes on in the background, on this thread's runtime: watching the backend, and clearing
-    /// what has ended, and standing in for the backend where that is wanted.
+    /// Starts what goes on in the background, on this thread's runtime: watching the backend, finding out
+    /// whether two ways lead to one database, standing in for the backend where that is wanted, and clearing
+    /// what has ended.
     pub fn start_background(&self) {
         if let Some(standby) = &self.standby {
             tokio::spawn(standby.clone().follow());
         }
         tokio::spawn(self.monitor.clone().watch());
+        if let Some(same_database) = self.same_database.clone() {
+            tokio::spawn(same_database.find_out());
+        }
         tokio::spawn(upkeep::run(
             self.sessions_upkeep.clone(),
             self.embedded.clone(),
@@ -164,6 +191,7 @@ impl Site for Application {
 
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
-        config.app_data(self.sessions.clone()).app_data(proxies);
+        let doors = web::Data::new(self.doors.clone());
+        config.app_data(self.sessions.clone()).app_data(proxies).app_data(doors);
     }
 }

@@ -22,6 +22,15 @@ pub enum BackendSettings {
     Native(NativeSettings, Duration),
     /// A database behind the Upstash REST API, with the time that one attempt may take.
     Rest(RestSettings, Duration),
+    /// One database that is reached both ways: over REST while the native way is shut.
+    Both {
+        /// The native way, with the time that one attempt may take.
+        native: (NativeSettings, Duration),
+        /// REST, with the same.
+        rest: (RestSettings, Duration),
+        /// How long the native way must have been good before it is taken again.
+        failback_after: Duration,
+    },
 }
 
 /// Everything.
@@ -212,16 +221,55 @@ fn backend(env: &mut Env) -> (BackendSettings, String) {
     };
     let key_prefix =
         env.parsed(prefix, "may have letters, digits, '-', '_', '.' and ':' only", good).unwrap_or_default();
+    let fallback = Variable::new(
+        "REDIS_REST_FALLBACK",
+        "Whether requests go over REST while the native way is shut. Default: true when REDIS_PROTOCOL is native and REST is configured too.",
+    );
+    let fallback = env.flag(fallback);
+    let failback_after = Variable::new(
+        "REDIS_FAILBACK_AFTER",
+        "How long the native way must have been good before requests take it again.",
+    );
+    let failback_after = env.duration(failback_after.default("30s"));
+    let rest = |env: &mut Env, wanted_for: &str| match rest {
+        (Some(url), Some(token)) => {
+            let command_timeout = attempt.unwrap_or(Duration::from_secs(3));
+            let settings = RestSettings {
+                url,
+                token,
+                connection_timeout,
+                command_timeout,
+                max_connections,
+                ca_pem: tls.ca.clone(),
+                max_reply_bytes: MAX_REPLY_BYTES,
+            };
+            Some((settings, command_timeout))
+        }
+        (url, token) => {
+            for (name, is_missing) in
+                [("UPSTASH_REDIS_REST_URL", url.is_none()), ("UPSTASH_REDIS_REST_TOKEN", token.is_none())]
+            {
+                if is_missing {
+                    env.mistake(name, &format!("is needed for {wanted_for}"));
+                }
+            }
+            None
+        }
+    };
     let backend = match (enabled, protocol) {
         (false, _) => BackendSettings::Memory,
         (true, Protocol::Native) => {
             if mentioned == (false, true) {
                 env.mistake("REDIS_PROTOCOL", "is native, but only REST is configured: set REDIS_URL or UPSTASH_REDIS_URL, or REDIS_PROTOCOL=rest");
             }
+            let rest = match fallback.unwrap_or(mentioned == (true, true)) {
+                true => rest(env, "REDIS_REST_FALLBACK"),
+                false => None,
+            };
             let attempt = attempt.unwrap_or(Duration::from_millis(500));
             // A little less than an attempt: "not reached" is then told from "no answer".
             let patience = connection_timeout.min(attempt * 9 / 10);
-            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience };
+            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience, attempt };
             match settings.check() {
                 Ok(()) => {}
                 Err(UnusableSettings::Url) => env.mistake("REDIS_URL", "is not a redis:// or rediss:// URL"),
@@ -229,30 +277,14 @@ fn backend(env: &mut Env) -> (BackendSettings, String) {
                     env.mistake("REDIS_TLS_CA_FILE", "or the system has no certificates that can be used");
                 }
             }
-            BackendSettings::Native(settings, attempt)
+            match rest {
+                Some(rest) => BackendSettings::Both { native: (settings, attempt), rest, failback_after },
+                None => BackendSettings::Native(settings, attempt),
+            }
         }
-        (true, Protocol::Rest) => match rest {
-            (Some(url), Some(token)) => {
-                let command_timeout = attempt.unwrap_or(Duration::from_secs(3));
-                let settings = RestSettings {
-                    url,
-                    token,
-                    connection_timeout,
-                    command_timeout,
-                    max_connections,
-                    ca_pem: tls.ca,
-                    max_reply_bytes: MAX_REPLY_BYTES,
-                };
-                BackendSettings::Rest(settings, command_timeout)
-            }
-            (url, token) => {
-                let missing =
-                    [("UPSTASH_REDIS_REST_URL", url.is_none()), ("UPSTASH_REDIS_REST_TOKEN", token.is_none())];
-                for (name, _) in missing.iter().filter(|(_, missing)| *missing) {
-                    env.mistake(name, "is needed for REDIS_PROTOCOL=rest");
-                }
-                BackendSettings::Memory
-            }
+        (true, Protocol::Rest) => match rest(env, "REDIS_PROTOCOL=rest") {
+            Some((settings, attempt)) => BackendSettings::Rest(settings, attempt),
+            None => BackendSettings::Memory,
         },
     };
     (backend, key_prefix)

@@ -1,9 +1,11 @@
-//! The admin API, `/admin/v1`: tenants and their API keys, for the holder of the admin key.
+//! The admin API, `/admin/v1`: tenants, their API keys, and the state of the backend, for the holder of the
+//! admin key.
 //!
 //! The handlers find the [`Registry`](crate::tenancy::Registry) as application data. Every change is
 //! written to the log as an audit line.
 
 mod audit;
+mod diagnosis;
 mod keys;
 mod tenants;
 #[cfg(test)]
@@ -15,5 +17,5 @@ use crate::http::Endpoints;
 
 /// The endpoints of this module.
 pub fn endpoints() -> Endpoints {
-    tenants::endpoints().and(keys::endpoints())
+    tenants::endpoints().and(keys::endpoints()).and(diagnosis::endpoints())
 }

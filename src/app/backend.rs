@@ -1,12 +1,17 @@
 //! The backend that the configuration asks for.
 
+use super::same_database::SameDatabase;
 use crate::base::clock::Clock;
 use crate::config::{BackendSettings, Config};
+use crate::db::transport::doors::Doors;
+use crate::db::transport::layers::failover::Pace;
 use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::transport::memory::Memory;
 use crate::db::transport::native::{Native, UnusableSettings};
 use crate::db::transport::rest::{Rest, RestError};
+use crate::db::transport::stack::{Ground, OneWay};
 use crate::db::transport::{RedisTransport, stack};
+use crate::db::{BackendClock, Database, Outage};
 use std::sync::Arc;
 
 /// Why the application cannot be built.
@@ -27,8 +32,12 @@ pub(super) struct Backend {
     pub(super) sessions: Arc<dyn RedisTransport>,
     /// The embedded backends among them, to be swept.
     pub(super) embedded: Vec<Arc<Memory>>,
-    /// `memory`, `native` or `rest`.
-    pub(super) name: &'static str,
+    /// The ways to it.
+    pub(super) doors: Doors,
+    /// On while there is none.
+    pub(super) outage: Outage,
+    /// Whether two ways lead to the same database, to be found out.
+    pub(super) same_database: Option<SameDatabase>,
 }
 
 pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMetrics) -> Result<Backend, StartError> {
@@ -38,14 +47,29 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
         embedded.push(backend.clone());
         stack::memory(backend, metrics)
     };
-    let (name, transport) = match &config.backend {
-        BackendSettings::Memory => ("memory", memory()),
+    let outage = Outage::default();
+    let ground = Ground { metrics, clock, outage: &outage, prefix: &config.key_prefix };
+    let mut same_database = None;
+    let one = |way: OneWay| (way.transport, Doors::one(way.door));
+    let (transport, doors) = match &config.backend {
+        BackendSettings::Memory => (memory(), Doors::none()),
         BackendSettings::Native(settings, attempt) => {
-            ("native", stack::native(Native::new(settings.clone())?, *attempt, metrics))
+            one(stack::native(Native::new(settings.clone())?, *attempt, ground))
         }
-        BackendSettings::Rest(settings, attempt) => ("rest", stack::rest(Rest::new(settings)?, *attempt, metrics)),
+        BackendSettings::Rest(settings, attempt) => one(stack::rest(Rest::new(settings)?, *attempt, ground)),
+        BackendSettings::Both { native, rest, failback_after } => {
+            let digest = native.0.digest()?;
+            let (native, rest) = ((Native::new(native.0.clone())?, native.1), (Rest::new(&rest.0)?, rest.1));
+            let ways = stack::both(native, rest, Pace::new(*failback_after), ground);
+            let database = |way: &OneWay| {
+                Database::new(way.transport.clone(), &config.key_prefix, BackendClock::new(clock.clone())).system()
+            };
+            let both = [database(&ways.native), database(&ways.rest)];
+            same_database = Some(SameDatabase::new(both, digest, ways.switch.clone()));
+            (ways.transport, Doors::two(ways.native.door, ways.rest.door, ways.switch))
+        }
     };
-    let own = config.sessions_in_memory && name != "memory";
-    let sessions = if own { memory() } else { transport.clone() };
-    Ok(Backend { transport, sessions, embedded, name })
+    let is_embedded = matches!(config.backend, BackendSettings::Memory);
+    let sessions = if config.sessions_in_memory && !is_embedded { memory() } else { transport.clone() };
+    Ok(Backend { transport, sessions, embedded, doors, outage, same_database })
 }

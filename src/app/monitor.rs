@@ -1,6 +1,8 @@
 //! How the backend is: asked when somebody wants to know, and now and then so that its clock stays known.
 
-use crate::db::{Database, Error, ErrorKind};
+use crate::db::transport::door::Failure;
+use crate::db::transport::doors::{Doors, Readiness};
+use crate::db::{Database, Delivery, Error, ErrorKind, Outage};
 use crate::http::ports::{BackendState, Health};
 use crate::http::server::Draining;
 use futures_util::future::LocalBoxFuture;
@@ -16,33 +18,61 @@ const WATCH: Duration = Duration::from_secs(30);
 /// Watches one backend.
 pub(super) struct Monitor {
     database: Database,
-    name: &'static str,
+    doors: Doors,
+    outage: Outage,
     started: Instant,
     draining: Draining,
-    last: Mutex<Option<(Instant, Result<(), Error>)>>,
+    last: Mutex<Option<Known>>,
+}
+
+/// What the backend answered, and when: after how many changes of its doors.
+struct Known {
+    at: Instant,
+    changes: u64,
+    answer: Result<(), Error>,
 }
 
 impl Monitor {
-    pub(super) fn new(database: Database, name: &'static str, draining: Draining) -> Self {
-        Monitor { database, name, started: Instant::now(), draining, last: Mutex::new(None) }
+    pub(super) fn new(database: Database, doors: Doors, outage: Outage, draining: Draining) -> Self {
+        Monitor { database, doors, outage, started: Instant::now(), draining, last: Mutex::new(None) }
     }
 
-    /// The last answer, or a new one when that is old. Those who ask at once share one question.
+    /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
+    /// question. While every door is shut there is nothing to ask: the doors are being probed.
     async fn ask(&self) -> Result<(), Error> {
         let mut last = self.last.lock().await;
-        if let Some((at, answer)) = &*last
-            && at.elapsed() < GOOD_FOR
+        let changes = self.doors.changes();
+        if let Some(known) = &*last
+            && known.at.elapsed() < GOOD_FOR
+            && known.changes == changes
         {
-            return answer.clone();
+            return known.answer.clone();
         }
-        let answer = self.database.probe().await;
-        if let Some((_, before)) = &*last
-            && before.is_ok() != answer.is_ok()
+        let answer = if self.outage.is_on() {
+            Err(Error::new(self.why_shut(), Delivery::NotSent))
+        } else {
+            self.database.probe().await
+        };
+        if let Some(before) = &*last
+            && before.answer.is_ok() != answer.is_ok()
         {
-            tracing::warn!(backend = self.name, healthy = answer.is_ok(), "the backend's state has changed");
+            let transport = self.doors.transport();
+            tracing::warn!(transport, healthy = answer.is_ok(), "the backend's state has changed");
         }
-        *last = Some((Instant::now(), answer.clone()));
+        *last = Some(Known { at: Instant::now(), changes, answer: answer.clone() });
         answer
+    }
+
+    /// What the door in use said last.
+    fn why_shut(&self) -> ErrorKind {
+        let failure = self.doors.in_use().and_then(|door| door.known().last_failure);
+        match failure {
+            Some((Failure::Forbidden, _)) => ErrorKind::Forbidden,
+            Some((Failure::Unreachable | Failure::Disconnected | Failure::TimedOut, _)) | None => {
+                ErrorKind::Unreachable
+            }
+            Some((other, _)) => ErrorKind::Protocol(other.word()),
+        }
     }
 
     /// Asks for ever: often while the backend is ill, so that its return is noticed.
@@ -59,14 +89,20 @@ impl Health for Monitor {
         Box::pin(async {
             let answer = self.ask().await;
             let redis_status = match &answer {
-                _ if self.name == "memory" => "not_initialized",
+                _ if self.doors.all().is_empty() => "not_initialized",
                 Ok(()) => "healthy",
                 Err(error) => match error.kind {
                     ErrorKind::Unreachable | ErrorKind::Disconnected | ErrorKind::TimedOut => "unhealthy",
                     _ => "error",
                 },
             };
-            BackendState { transport: self.name, redis_status, serves: answer.is_ok() && !self.draining.has_begun() }
+            BackendState {
+                transport: self.doors.transport(),
+                redis_status,
+                serves: answer.is_ok() && !self.draining.has_begun(),
+                failover: self.doors.failover().map(Readiness::word),
+                is_degraded: self.doors.failover().is_some_and(|readiness| readiness != Readiness::Ready),
+            }
         })
     }
 
@@ -80,10 +116,67 @@ pub(super) struct Nothing;
 
 impl Health for Nothing {
     fn backend(&self) -> LocalBoxFuture<'_, BackendState> {
-        Box::pin(async { BackendState { transport: "memory", redis_status: "not_initialized", serves: false } })
+        let state = BackendState {
+            transport: "memory",
+            redis_status: "not_initialized",
+            serves: false,
+            failover: None,
+            is_degraded: false,
+        };
+        Box::pin(async move { state })
     }
 
     fn uptime(&self) -> u64 {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::clock::SystemClock;
+    use crate::db::transport::door::Door;
+    use crate::db::transport::layers::breaker::Breaker;
+    use crate::db::transport::{Execution, RedisTransport};
+    use crate::db::{BackendClock, Batch, Command, Effect, Reply};
+    use prometheus_client::metrics::gauge::Gauge;
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+    /// Tells the time, or cannot be reached.
+    #[derive(Clone, Default)]
+    struct Redis(Arc<(AtomicBool, AtomicU32)>);
+
+    impl RedisTransport for Redis {
+        fn execute<'a>(&'a self, _: &'a Batch) -> Execution<'a> {
+            self.0.1.fetch_add(1, Ordering::SeqCst);
+            let time = || vec![Reply::Array(vec![Reply::Int(1), Reply::Int(0)])];
+            let gone = Error::new(ErrorKind::Unreachable, Delivery::NotSent);
+            let answer = if self.0.0.load(Ordering::SeqCst) { Err(gone) } else { Ok(time()) };
+            Box::pin(async { answer })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_from_before_a_door_changed_is_not_given_again() {
+        let (redis, outage, clock) = (Redis::default(), Outage::default(), Arc::new(SystemClock));
+        let door = Arc::new(Door::new("native", clock.clone(), Some(outage.clone()), Gauge::default()));
+        let probe = Batch::one(Command::raw(Effect::Read, ["GET"]));
+        let breaker = Arc::new(Breaker::new(redis.clone(), door.clone(), probe));
+        let database = Database::new(breaker.clone(), "t", BackendClock::new(clock));
+        let monitor = Monitor::new(database, Doors::one(door.clone()), outage, Draining::default());
+        assert!(monitor.ask().await.is_ok());
+        redis.0.0.store(true, Ordering::SeqCst);
+        assert!(monitor.ask().await.is_ok(), "nobody has noticed yet");
+        for _ in 0..5 {
+            assert!(breaker.execute(&Batch::one(Command::time())).await.is_err());
+        }
+        let asked = redis.0.1.load(Ordering::SeqCst);
+        assert!(door.is_open() && monitor.ask().await.is_err());
+        assert_eq!(redis.0.1.load(Ordering::SeqCst), asked, "a door that is shut is not asked");
+        redis.0.0.store(false, Ordering::SeqCst);
+        while door.is_open() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(monitor.ask().await.is_ok(), "it is back");
     }
 }

@@ -16,12 +16,13 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 4] {
+fn families() -> [(&'static str, &'static [&'static Family]); 5] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("Sessions, owner the tenant", stores::sessions::FAMILIES),
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),
         ("Operations, owner the tenant or `_system`", db::FAMILIES),
+        ("Ways to the backend, owner `_system`", app::FAMILIES),
     ]
 }
 

@@ -15,6 +15,11 @@ use std::sync::Arc;
 /// The owner of what belongs to no tenant. Not a tenant id: those have no `_`.
 const SYSTEM: &str = "_system";
 
+/// A key of the server's own.
+pub(super) fn system_key(prefix: &str, family: &Family, parts: &[&str]) -> Key {
+    Key::new(prefix, SYSTEM, Partition::FIRST, family, parts)
+}
+
 /// One backend with a key prefix.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
@@ -118,7 +123,7 @@ impl SystemDb {
 
     /// The key of `family`.
     pub fn key(&self, family: &Family, parts: &[&str]) -> Key {
-        Key::new(&self.database.0.prefix, SYSTEM, Partition::FIRST, family, parts)
+        system_key(&self.database.0.prefix, family, parts)
     }
 
     /// Runs one command.

@@ -23,6 +23,10 @@ struct Status {
     uptime_s: u64,
     transport: &'static str,
     redis_status: &'static str,
+    /// Where Redis is reached both natively and over REST: `ready`; `active` while REST stands in; `unproven` while
+    /// it is not known whether both lead to the same database; `off` where they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failover: Option<&'static str>,
 }
 
 /// What the Kubernetes probes are answered.
@@ -54,11 +58,12 @@ fn code(state: BackendState) -> StatusCode {
 async fn status(health: Arc<dyn Health>) -> (BackendState, Status) {
     let state = health.backend().await;
     let status = Status {
-        status: word(state.serves),
+        status: if state.serves && state.is_degraded { "degraded" } else { word(state.serves) },
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: health.uptime(),
         transport: state.transport,
         redis_status: state.redis_status,
+        failover: state.failover,
     };
     (state, status)
 }

@@ -68,6 +68,10 @@ pub struct BackendState {
     pub redis_status: &'static str,
     /// Whether requests can be served.
     pub serves: bool,
+    /// Where the backend is reached in two ways: `ready`, `active` while REST stands in, `unproven` or `off`.
+    pub failover: Option<&'static str>,
+    /// Whether something is not as it should be although requests are served.
+    pub is_degraded: bool,
 }
 
 /// Tells how the backend is.

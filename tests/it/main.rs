@@ -3,8 +3,12 @@
 
 mod api;
 mod authorization;
+mod backend_errors;
+mod breaker;
+mod chaos;
 mod command_counts;
 mod conformance;
+mod failover;
 mod floors;
 mod generated;
 mod harness;
@@ -19,4 +23,5 @@ mod properties;
 mod rest;
 mod sessions_store;
 mod standby;
+mod supervision;
 mod tls;

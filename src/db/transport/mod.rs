@@ -1,5 +1,7 @@
 //! Who carries a batch to Redis and its answers back: one trait, three backends, and layers that wrap them.
 
+pub mod door;
+pub mod doors;
 pub mod layers;
 pub mod memory;
 pub mod native;

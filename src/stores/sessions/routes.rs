@@ -17,7 +17,7 @@ use crate::base::code::Code;
 use crate::base::deadline::Deadline;
 use crate::base::duration::DurationField;
 use crate::base::text::Name;
-use crate::db::Database;
+use crate::db::{Database, ErrorKind, TOO_LONG};
 use crate::http::{
     CURSOR, Endpoints, Fault, InOutage, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg,
     Preconditions, Problem, Query, Scoped, Weight, etag, json, json_text,
@@ -291,7 +291,7 @@ async fn batch(Scoped(sessions): Store, weight: Weight, Json(body): Json<BatchBo
             bounded(&names, "/get")?;
             weight.is(names.len().div_ceil(WEIGH_AS_ONE));
             let ids: Vec<_> = names.iter().map(SessionId::parse).collect();
-            let items = sessions.read_many(&ids).await.map_err(|error| Problem::from(error).of_a_read())?;
+            let items = sessions.read_many(&ids).await.map_err(|error| refused_read(error, ids.len()))?;
             BatchAnswer::Read { items }
         }
         (None, Some(names)) => {
@@ -303,6 +303,16 @@ async fn batch(Scoped(sessions): Store, weight: Weight, Json(body): Json<BatchBo
         _ => return Err(Problem::fault("", "must have either get or delete")),
     };
     json(&mut HttpResponse::Ok(), &answer)
+}
+
+/// What is too long for many may be right for fewer.
+fn refused_read(error: Error, many: usize) -> Problem {
+    match error {
+        Error::Backend(error) if many > 1 && error.kind == ErrorKind::Protocol(TOO_LONG) => {
+            Problem::new(Code::AnswerTooLarge, "Ask for fewer at a time.")
+        }
+        error => Problem::from(error).of_a_read(),
+    }
 }
 
 async fn refresh(Scoped(sessions): Store, Json(body): Json<RefreshBody>) -> Outcome {

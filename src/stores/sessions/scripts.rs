@@ -22,8 +22,8 @@ pub static TOUCH: Script = script!("touch", "touch.lua", Idempotent);
 pub static ROTATE: Script = script!("rotate", "rotate.lua", Idempotent);
 /// Takes a refresh token and, if it is the current one, rotates it and the session's id.
 pub static REFRESH: Script = script!("refresh", "refresh.lua", Idempotent);
-/// Ends sessions.
-pub static REVOKE: Script = script!("revoke", "revoke.lua", Idempotent);
+/// Ends sessions. A repetition would find none, and its caller hear that there never was one.
+pub static REVOKE: Script = script!("revoke", "revoke.lua", Once);
 /// Notes that a user has sessions in a partition that is not the user's home.
 pub static REMEMBER: Script = script!("remember", "remember.lua", Idempotent);
 /// Clears ended sessions from a partition's indexes.

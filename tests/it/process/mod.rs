@@ -2,6 +2,7 @@
 
 mod command_line;
 mod draining;
+mod failover;
 mod secrets;
 mod serving;
 

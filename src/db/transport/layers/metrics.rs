@@ -5,6 +5,7 @@ use crate::db::error::ErrorKind;
 use crate::db::transport::{Execution, RedisTransport};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use std::time::Instant;
@@ -20,6 +21,8 @@ pub struct BackendMetrics {
     commands: Family<Labels, Counter>,
     timeouts: Family<Labels, Counter>,
     failures: Family<Labels, Counter>,
+    open: Family<Labels, Gauge>,
+    switches: Family<Labels, Counter>,
 }
 
 impl BackendMetrics {
@@ -31,12 +34,27 @@ impl BackendMetrics {
             commands: Family::default(),
             timeouts: Family::default(),
             failures: Family::default(),
+            open: Family::default(),
+            switches: Family::default(),
         };
         registry.register_with_unit("call_duration", "Time of one call", Unit::Seconds, metrics.calls.clone());
         registry.register("commands", "Commands in those calls", metrics.commands.clone());
         registry.register("timeouts", "Calls that had no answer in time", metrics.timeouts.clone());
         registry.register("failures", "Calls that failed otherwise", metrics.failures.clone());
+        let open = "1 while a way to the backend is shut and its breaker open, else 0";
+        registry.register("breaker_open", open, metrics.open.clone());
+        registry.register("switches", "Changes of the way in use, by the new one", metrics.switches.clone());
         metrics
+    }
+
+    /// Whether the breaker of the door of this name is open.
+    pub fn open(&self, door: &'static str) -> Gauge {
+        self.open.get_or_create_owned(&[("door", door)])
+    }
+
+    /// How often the door of this name was taken in place of the other.
+    pub fn switches_to(&self, door: &'static str) -> Counter {
+        self.switches.get_or_create_owned(&[("door", door)])
     }
 }
 

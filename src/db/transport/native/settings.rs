@@ -1,5 +1,6 @@
 //! What the native backend is told, and what is made of it before the first connection.
 
+use crate::base::id;
 use crate::base::secret::Secret;
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use rustls::pki_types::pem::PemObject;
@@ -23,6 +24,9 @@ pub struct NativeSettings {
     pub connection_timeout: Duration,
     /// The longest that one call waits for a connection that is being opened.
     pub patience: Duration,
+    /// The longest that one call waits for its answer. A connection on which nobody was answered for twice as
+    /// long (and a second) is given up.
+    pub attempt: Duration,
 }
 
 /// PEM texts for TLS. Without an own CA the system's roots are trusted.
@@ -67,6 +71,20 @@ impl NativeSettings {
     /// Which part cannot.
     pub fn check(&self) -> Result<(), UnusableSettings> {
         self.endpoint().map(drop)
+    }
+
+    /// Tells this endpoint from others without naming it: 32 hexadecimal digits.
+    ///
+    /// # Errors
+    /// When the URL or the certificates cannot be used.
+    pub fn digest(&self) -> Result<String, UnusableSettings> {
+        let endpoint = self.endpoint()?;
+        let place = match &endpoint.place {
+            Place::Tcp { host, port } | Place::Tls { host, port, .. } => format!("{host}:{port}"),
+            Place::Unix(path) => path.display().to_string(),
+        };
+        let digest = id::sha256(format!("{place}/{}", endpoint.database).as_bytes());
+        Ok(digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// What the URL says, as redis-rs reads it.
@@ -134,6 +152,7 @@ mod tests {
             max_connections: 1,
             connection_timeout: second,
             patience: second,
+            attempt: second,
         }
     }
 
