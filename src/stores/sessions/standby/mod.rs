@@ -12,6 +12,7 @@
 //! All of this process's sessions of that time, with what is known of them, lie behind one lock. Nothing that is done
 //! under it waits, but for a step of the handing over, which is a few round trips.
 
+mod here;
 mod journal;
 mod ledger;
 mod replay;

@@ -4,24 +4,21 @@
 use super::super::id::{SessionId, SessionRef};
 use super::super::object::ObjectPatch;
 use super::super::refresh_token::Token;
-use super::super::revoke::fingerprint_of;
 use super::super::store::Sessions;
 use super::super::types::{
     CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,
     RefreshToken, RenewOutcome, RevokeOutcome, Session, Touch,
 };
-use super::journal::{AllEnded, Ended};
+use super::here::{Here, away};
+use super::journal::AllEnded;
 use super::ledger::Fate;
-use super::{Local, Phase, Standby};
+use super::{Phase, Standby};
 use crate::base::clock::Clock;
 use crate::base::precondition::Precondition;
-use crate::base::text::{Name, TenantId};
-use crate::db::{self, Delivery, ErrorKind, Partition};
-use std::collections::BTreeSet;
+use crate::base::text::Name;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::MutexGuard;
 
 /// The sessions of one tenant while this process stands in.
 pub struct Standing {
@@ -36,90 +33,6 @@ enum Reach<'a> {
     /// It was here and has ended.
     Ended,
     Backend,
-}
-
-/// What this process holds, while nobody else looks at it.
-struct Here<'a> {
-    local: MutexGuard<'a, Local>,
-    sessions: Sessions,
-    tenant: &'a TenantId,
-}
-
-/// The backend cannot be asked, and what it would say is not known.
-fn away() -> Error {
-    db::Error::new(ErrorKind::Unreachable, Delivery::NotSent).into()
-}
-
-impl Here<'_> {
-    fn fate(&self, at: &SessionRef) -> Fate {
-        self.local.fate(self.tenant, at)
-    }
-
-    fn changed(&mut self, session: &Session) {
-        self.local.ledger.changed(self.tenant, session, None);
-    }
-
-    fn renamed(&mut self, old: &SessionRef, session: &Session) {
-        self.local.ledger.renamed(self.tenant, old, session);
-        self.local.journal.renamed(self.tenant, &session.user_id, old, &session.reference);
-    }
-
-    fn room_for(&self, sessions: usize, bytes: usize) -> Result<(), Error> {
-        if self.local.ledger.has_room(sessions, bytes) { Ok(()) } else { Err(away()) }
-    }
-
-    fn room_to_note(&self, entries: usize) -> Result<(), Error> {
-        if self.local.journal.has_room(entries) { Ok(()) } else { Err(away()) }
-    }
-
-    /// The sessions of a user that a limit may end.
-    async fn limited(&self, user: &Name) -> Result<BTreeSet<(Partition, String)>, Error> {
-        if self.sessions.settings.max_per_user == 0 { Ok(BTreeSet::new()) } else { self.members(user).await }
-    }
-
-    async fn members(&self, user: &Name) -> Result<BTreeSet<(Partition, String)>, Error> {
-        Ok(self.sessions.members_of(user, 0).await?.into_iter().collect())
-    }
-
-    /// Notes which of these have ended.
-    async fn note_ended(&mut self, user: &Name, before: BTreeSet<(Partition, String)>) -> Result<(), Error> {
-        if before.is_empty() {
-            return Ok(());
-        }
-        let after = self.members(user).await?;
-        for (partition, member) in before.difference(&after) {
-            let at = SessionRef { partition: *partition, fingerprint: fingerprint_of(member).to_owned() };
-            self.end(&at);
-        }
-        Ok(())
-    }
-
-    /// Notes that a session has ended here. What may be on its way to the backend is kept from arriving there.
-    fn end(&mut self, at: &SessionRef) {
-        if self.fate(at) == Fate::InDoubt {
-            let ended = Ended { asked: u64::MAX, barred_until: self.local.ledger.ends(self.tenant, at) };
-            self.local.journal.end(self.tenant, at, ended);
-        }
-        self.local.ledger.end(self.tenant, at);
-    }
-
-    /// Ends a session, known or not: nothing where a condition cannot be judged.
-    async fn revoke(&mut self, at: &SessionRef, only: &Precondition, now: u64) -> Result<RevokeOutcome, Error> {
-        match self.fate(at) {
-            Fate::Ended => return Ok(RevokeOutcome::Absent),
-            Fate::InDoubt | Fate::Unknown if *only != Precondition::default() => return Err(away()),
-            Fate::Unknown => {
-                self.local.journal.end(self.tenant, at, Ended { asked: now, barred_until: 0 });
-                return Ok(RevokeOutcome::Revoked);
-            }
-            Fate::Here | Fate::InDoubt => {}
-        }
-        let outcome = self.sessions.revoke(at, only).await?;
-        if outcome != RevokeOutcome::VersionMismatch {
-            self.end(at);
-        }
-        Ok(outcome)
-    }
 }
 
 impl Standing {
