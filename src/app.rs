@@ -16,7 +16,8 @@ use crate::db::{BackendClock, Database, Family, Outage};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
-use crate::stores::sessions::{Upkeep, routes as sessions};
+use crate::stores::sessions::standby::{Bounds, Standby};
+use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
 use idempotency::Records;
@@ -40,6 +41,7 @@ pub struct Application {
     same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
     sessions_upkeep: Arc<Upkeep>,
+    standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
     monitor: Arc<Monitor>,
@@ -61,17 +63,30 @@ impl Application {
         let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
         admission.register(&mut metrics);
         let backend = backend::open(&config, &clock, &backend_metrics)?;
-        let database = Database::new(backend.transport, &config.key_prefix, BackendClock::new(clock.clone()));
+        let outage = backend.outage.clone();
+        let backend_clock = BackendClock::new(clock.clone());
+        let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(&mut metrics, &sessions_upkeep);
-        let open = sessions::OpenSessions::new(sessions_in, config.sessions.clone(), sessions_upkeep.clone());
-        let steady = Arc::new(SteadyClock::start());
+        let settings = config.sessions.clone();
+        let registry = Registry::new(database.system(), Arc::new(SteadyClock::start()), RegistrySettings::default());
+        let (standby, registry) = match config.session_fallback {
+            SessionFallback::None => (None, registry),
+            SessionFallback::Memory => {
+                let (sessions_in, upkeep) = (sessions_in.clone(), sessions_upkeep.clone());
+                let bounds = Bounds::default();
+                let standby =
+                    Standby::new(outage.clone(), sessions_in, backend_clock, settings.clone(), upkeep, bounds);
+                (Some(standby), registry.recalling_in(outage))
+            }
+        };
+        let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
         let draining = Draining::default();
         Ok(Application {
-            registry: Arc::new(Registry::new(database.system(), steady, RegistrySettings::default())),
+            registry: Arc::new(registry),
             monitor: Arc::new(Monitor::new(
                 database.clone(),
                 backend.doors.clone(),
@@ -85,6 +100,7 @@ impl Application {
             same_database: backend.same_database,
             sessions: web::Data::new(open),
             sessions_upkeep,
+            standby,
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
             http_metrics,
@@ -114,8 +130,12 @@ impl Application {
     }
 
     /// Starts what goes on in the background, on this thread's runtime: watching the backend, finding out
-    /// whether two ways lead to one database, and clearing what has ended.
+    /// whether two ways lead to one database, standing in for the backend where that is wanted, and clearing
+    /// what has ended.
     pub fn start_background(&self) {
+        if let Some(standby) = &self.standby {
+            tokio::spawn(standby.clone().follow());
+        }
         tokio::spawn(self.monitor.clone().watch());
         if let Some(same_database) = self.same_database.clone() {
             tokio::spawn(same_database.find_out());

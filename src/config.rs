@@ -6,7 +6,7 @@ use crate::db::transport::native::{NativeSettings, TlsFiles, UnusableSettings};
 use crate::db::transport::rest::{MAX_REPLY_BYTES, RestSettings, RestUrl};
 use crate::http::server::ServerSettings;
 use crate::http::{PlatformSettings, TrustedProxies};
-use crate::stores::sessions::SessionSettings;
+use crate::stores::sessions::{SessionFallback, SessionSettings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::IpAddr;
@@ -44,6 +44,8 @@ pub struct Config {
     pub sessions_in_memory: bool,
     /// What holds for sessions where a tenant says nothing else.
     pub sessions: SessionSettings,
+    /// What serves sessions while the backend cannot be asked.
+    pub session_fallback: SessionFallback,
     /// Where to listen.
     pub address: (IpAddr, u16),
     /// How to listen.
@@ -91,6 +93,11 @@ impl Config {
         let without_redis = matches!(backend, BackendSettings::Memory);
         if without_redis && in_memory == Some(false) {
             env.mistake("SESSION_STORAGE", "is redis, but no Redis is configured");
+        }
+        let sessions_in_memory = in_memory.unwrap_or(without_redis);
+        let session_fallback = SessionFallback::read(env);
+        if sessions_in_memory && session_fallback == SessionFallback::Memory {
+            env.mistake("SESSION_FALLBACK", "is memory, but sessions are not in a Redis that could be away");
         }
         let sessions = SessionSettings::read(env);
         env.section("Server");
@@ -142,8 +149,9 @@ impl Config {
         Config {
             backend,
             key_prefix,
-            sessions_in_memory: in_memory.unwrap_or(without_redis),
+            sessions_in_memory,
             sessions,
+            session_fallback,
             address: (host, port),
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,
@@ -172,7 +180,7 @@ fn log(env: &mut Env) -> LogSettings {
 
 fn backend(env: &mut Env) -> (BackendSettings, String) {
     env.section("Backend: nothing set means the embedded one, in this process");
-    for (name, off) in [("REDIS_CLUSTER", "false"), ("REDIS_SENTINEL_MASTER", ""), ("SESSION_FALLBACK", "none")] {
+    for (name, off) in [("REDIS_CLUSTER", "false"), ("REDIS_SENTINEL_MASTER", "")] {
         // To take such a promise and not keep it would be worse than to refuse it.
         if env.is_set_to_other_than(name, off) {
             env.mistake(name, "is not supported by this version");
@@ -261,7 +269,7 @@ fn backend(env: &mut Env) -> (BackendSettings, String) {
             let attempt = attempt.unwrap_or(Duration::from_millis(500));
             // A little less than an attempt: "not reached" is then told from "no answer".
             let patience = connection_timeout.min(attempt * 9 / 10);
-            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience };
+            let settings = NativeSettings { url: native, tls, max_connections, connection_timeout, patience, attempt };
             match settings.check() {
                 Ok(()) => {}
                 Err(UnusableSettings::Url) => env.mistake("REDIS_URL", "is not a redis:// or rediss:// URL"),

@@ -1,6 +1,6 @@
 //! From a request to its [`Principal`], before anything else of it is read.
 
-use super::endpoints::Access;
+use super::endpoints::{Access, Endpoint, InOutage};
 use super::gate::Platform;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
@@ -16,17 +16,18 @@ use std::sync::Arc;
 /// Who calls, if they may use an endpoint of this access.
 ///
 /// # Errors
-/// 401 for no credential or an unknown one, 403 for a missing scope or a suspended tenant.
+/// 401 for no credential or an unknown one, 403 for a missing scope or a suspended tenant, 503 where nobody can tell.
 pub(super) async fn authenticate(
     request: &HttpRequest,
-    access: Access,
+    endpoint: &Endpoint,
     platform: &Platform,
     deadline: Deadline,
 ) -> Result<Option<Principal>, Problem> {
+    let access = endpoint.access;
     let principal = match access {
         Access::Public => return Ok(None),
         Access::Admin => admin_api(request, platform, deadline).await?,
-        Access::Tenant(_) => tenant_api(request, platform, deadline).await?,
+        Access::Tenant(_) => tenant_api(request, endpoint.in_outage, platform, deadline).await?,
     };
     if principal.tenant.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended) {
         return Err(Problem::new(Code::TenantSuspended, "An operator has suspended this tenant."));
@@ -70,9 +71,22 @@ async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadlin
     }
 }
 
-async fn tenant_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
+async fn tenant_api(
+    request: &HttpRequest,
+    in_outage: InOutage,
+    platform: &Platform,
+    deadline: Deadline,
+) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
-    if let Verification::Known(identity) = platform.registry().verify(presented, deadline).await? {
+    let remembered = match in_outage {
+        InOutage::Refuse => None,
+        InOutage::Local => platform.registry().recall_in_outage(presented),
+    };
+    let verified = match remembered {
+        Some(verified) => verified,
+        None => platform.registry().verify(presented, deadline).await?,
+    };
+    if let Verification::Known(identity) = verified {
         let actor = Actor::Key { id: identity.key.id, scopes: identity.key.scopes };
         return Ok(Principal { actor, tenant: Some(identity.tenant) });
     }

@@ -29,6 +29,17 @@ impl From<Scope> for Access {
     }
 }
 
+/// What an endpoint does while the backend cannot be asked and `SESSION_FALLBACK` names what stands in. Each capability
+/// declares it in its rows; `docs/architecture.md` has the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InOutage {
+    /// Refuses, from the authentication on: it would lose or invent data.
+    #[default]
+    Refuse,
+    /// Knows its caller by what this server remembers, and answers from this process what that can vouch for.
+    Local,
+}
+
 /// What makes the schema of a body.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -70,6 +81,8 @@ pub struct Endpoint {
     pub refusals: &'static [Code],
     /// Whether it creates something, and so honours `Idempotency-Key`.
     pub creates: bool,
+    /// What it does while the backend cannot be asked.
+    pub in_outage: InOutage,
     /// How many requests of the usual kind it may cost as much as.
     pub slots: u32,
     placeholders: Vec<usize>,
@@ -143,6 +156,7 @@ impl Endpoints {
             answers: Vec::new(),
             refusals: &[],
             creates: false,
+            in_outage: InOutage::Refuse,
             slots: 1,
             placeholders,
             run,
@@ -200,6 +214,11 @@ impl Endpoints {
     /// It creates something: `Idempotency-Key` is honoured.
     pub fn creates(self) -> Self {
         self.describe(|row| row.creates = true)
+    }
+
+    /// What it does while the backend cannot be asked.
+    pub fn in_outage(self, does: InOutage) -> Self {
+        self.describe(|row| row.in_outage = does)
     }
 
     /// It may cost as much as so many requests of the usual kind, and counts as that, or as what its length

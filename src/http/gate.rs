@@ -18,7 +18,7 @@ use crate::base::patience::Patience;
 use crate::base::secret::Secret;
 use crate::tenancy::Registry;
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
@@ -26,11 +26,12 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// What the platform is told.
@@ -173,10 +174,31 @@ pub(super) struct Walk {
     pub(super) endpoint: Rc<Endpoint>,
     pub(super) principal: Option<Principal>,
     pub(super) deadline: Deadline,
+    /// Set where a store may answer from this process's memory, and true once it has.
+    pub(super) degraded: OnceCell<Arc<AtomicBool>>,
     /// What it takes of what there is.
     pub(super) load: Load,
     /// Since when it waits for nobody but this server; nothing while its body is still to come.
     pub(super) since: Cell<Option<Instant>>,
+}
+
+/// On answers that come from this process's memory, because the backend cannot be asked.
+const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
+
+impl Walk {
+    fn say_if_degraded(&self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
+        if self.degraded.get().is_none_or(|degraded| !degraded.load(Ordering::Relaxed)) {
+            return answer;
+        }
+        let memory = HeaderValue::from_static("memory");
+        match answer {
+            Ok(mut response) => {
+                response.headers_mut().insert(DEGRADED, memory);
+                Ok(response)
+            }
+            Err(problem) => Err(problem.with_header(DEGRADED, memory)),
+        }
+    }
 }
 
 /// The walk of this request; none outside the gate.
@@ -252,19 +274,21 @@ async fn answer(
 ) -> Result<HttpResponse, Problem> {
     let has_begun = Cell::new(false);
     let work = async {
-        let principal = authenticate(request, endpoint.access, platform, deadline).await?;
+        let principal = authenticate(request, &endpoint, platform, deadline).await?;
         let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
         let load = platform.entrance.admit(slot, tenant)?;
         Query::check(request.query_string(), endpoint.query)?;
-        let (platform, since) = (platform.clone(), Cell::new(Some(start)));
-        let walk = Rc::new(Walk { platform, endpoint: endpoint.clone(), principal, deadline, load, since });
+        let (platform, since, degraded) = (platform.clone(), Cell::new(Some(start)), OnceCell::new());
+        let walk = Walk { platform, endpoint: endpoint.clone(), principal, deadline, load, since, degraded };
+        let walk = Rc::new(walk);
         request.extensions_mut().insert(walk.clone());
         has_begun.set(true);
-        match idempotency::key(request, &endpoint)? {
+        let answer = match idempotency::key(request, &endpoint)? {
             // Boxed, as it is rare and large: every request would carry the room for it.
             Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
             None => endpoint.run(request.clone(), payload).await,
-        }
+        };
+        walk.say_if_degraded(answer)
     };
     let late = || {
         let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");

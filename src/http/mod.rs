@@ -28,7 +28,7 @@ pub use admission::Admission;
 pub use answer::{json, json_text};
 pub use body::{Json, OptionalJson};
 pub use client_address::{ClientAddress, TrustedProxies};
-pub use endpoints::{Access, Answer, Endpoint, Endpoints};
+pub use endpoints::{Access, Answer, Endpoint, Endpoints, InOutage};
 pub use etag::{Preconditions, etag};
 pub use gate::{HttpMetrics, Platform, PlatformSettings};
 pub use health::health;

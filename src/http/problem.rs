@@ -1,7 +1,7 @@
 //! What a client is told when something is refused or fails: RFC 9457 problem details.
 
 use crate::base::code::Code;
-use crate::db::{Delivery, Error, ErrorKind, TOO_LONG};
+use crate::db::{Delivery, Error, ErrorKind};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -131,10 +131,6 @@ impl From<Error> for Problem {
         let defect = match &error.kind {
             ErrorKind::Full => {
                 return Problem::new(Code::StorageFull, "Nothing was stored. Reading and deleting still work.");
-            }
-            // Over REST an answer is shared, and what was too long may have been somebody else's.
-            ErrorKind::Protocol(TOO_LONG) if error.delivery == Delivery::Answered => {
-                return Problem::new(Code::AnswerTooLarge, "Ask for fewer at a time.");
             }
             ErrorKind::Refused(refusal) => matches!(refusal.code(), "WRONGTYPE" | "CROSSSLOT" | "NOSCRIPT"),
             _ => false,

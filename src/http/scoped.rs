@@ -10,6 +10,8 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest, web};
 use std::future::{Ready, ready};
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// What opens a store for a tenant. One per store, kept by the application.
 pub trait Opens: 'static {
@@ -18,6 +20,12 @@ pub trait Opens: 'static {
 
     /// The store over this tenant's data, with this tenant's settings, for a request with this deadline.
     fn open(&self, tenant: &Tenant, deadline: Deadline) -> Self::Store;
+
+    /// Becomes true when an answer comes from this process's memory in place of the backend: the platform then says so.
+    /// Nothing where none can.
+    fn degraded(_: &Self::Store) -> Option<Arc<AtomicBool>> {
+        None
+    }
 }
 
 /// A store of the caller's tenant. `O` is what opens it.
@@ -31,7 +39,12 @@ impl<O: Opens> FromRequest for Scoped<O> {
         let open = || {
             let walk = gate::walk(request)?;
             let tenant = walk.principal.as_ref()?.tenant.as_ref()?;
-            Some(Scoped(request.app_data::<web::Data<O>>()?.open(tenant, walk.deadline)))
+            let store = request.app_data::<web::Data<O>>()?.open(tenant, walk.deadline);
+            if let Some(degraded) = O::degraded(&store) {
+                // Each request opens one store.
+                drop(walk.degraded.set(degraded));
+            }
+            Some(Scoped(store))
         };
         // Nothing here depends on the client: an endpoint without a tenant asks for no store.
         ready(open().ok_or_else(outside))

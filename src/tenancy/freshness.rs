@@ -33,6 +33,10 @@ const WAIT_AFTER: Duration = Duration::from_millis(900);
 /// At this age a look is worth nothing; what cannot be proved then is refused.
 const VALID: Duration = Duration::from_secs(1);
 
+/// How long before an outage the last look may have been, for what it proved to count during the outage: a server
+/// that nobody used for longer has missed too much.
+const RECALLED: Duration = Duration::from_secs(15 * 60);
+
 /// No look yet.
 const NEVER: u64 = u64::MAX;
 
@@ -90,6 +94,8 @@ pub(super) struct Freshness {
     /// Held by whoever is looking, so that one look serves all who wait for it.
     looking: Arc<tokio::sync::Mutex<()>>,
     last: Mutex<Outcome>,
+    /// The last look before an outage, and when the outage was noticed first.
+    outage: Mutex<(u64, u64)>,
 }
 
 /// How the last look ended.
@@ -110,6 +116,7 @@ impl Freshness {
             seen: Mutex::new(Seen::Never),
             looking: Arc::default(),
             last: Mutex::default(),
+            outage: Mutex::new((NEVER, 0)),
         })
     }
 
@@ -123,6 +130,18 @@ impl Freshness {
             _ => self.wait_for_look(asked).await?,
         }
         Ok(Epoch(self.epoch.load(Ordering::Acquire)))
+    }
+
+    /// The epoch of the last look, during an outage, if that look was not long before it.
+    pub(super) fn epoch_before_outage(&self) -> Option<Epoch> {
+        let looked = self.looked.load(Ordering::Acquire);
+        let mut outage = self.outage.lock();
+        // No look succeeds during an outage, so another one means another outage.
+        if outage.0 != looked {
+            *outage = (looked, self.clock.micros());
+        }
+        let before = Duration::from_micros(outage.1.checked_sub(looked)?);
+        (before <= RECALLED).then(|| Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
     /// Begins an epoch with a change that this server made.

@@ -10,7 +10,7 @@ use super::tenant::Tenant;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::deadline::Deadline;
 use crate::base::text::TenantId;
-use crate::db::{Command, Error, Key, SystemDb};
+use crate::db::{Command, Error, Key, Outage, SystemDb};
 use bytes::Bytes;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -61,6 +61,8 @@ pub struct Registry {
     pub(super) remembered: Arc<Remembered>,
     last_used: Arc<LastUsed>,
     loads: Arc<Semaphore>,
+    /// During which a key that is remembered may do; without one, none does.
+    outage: Option<Outage>,
 }
 
 impl Registry {
@@ -72,8 +74,14 @@ impl Registry {
             remembered: Arc::new(Remembered::new(settings.keys, settings.unknown_keys)),
             last_used: Arc::new(LastUsed::new(db.clone(), settings.keys)),
             loads: Arc::new(Semaphore::new(settings.loads)),
+            outage: None,
             db,
         }
+    }
+
+    /// The same, with a memory for keys during this outage.
+    pub fn recalling_in(self, outage: Outage) -> Self {
+        Registry { outage: Some(outage), ..self }
     }
 
     /// The same, for somebody who waits until then.
@@ -104,6 +112,19 @@ impl Registry {
             }
             _ => Ok(Verification::Unknown),
         }
+    }
+
+    /// Tells whose key was presented by what is remembered, while the backend cannot be asked: as the last look left
+    /// it, provided that the server was in use when the outage began. Nothing where that is not known: the key may
+    /// exist, and be asked for. What was revoked elsewhere since is not known either.
+    pub fn recall_in_outage(&self, presented: &str) -> Option<Verification> {
+        self.outage.as_ref().filter(|outage| outage.is_on())?;
+        let presented = PresentedKey::parse(presented)?;
+        let epoch = self.freshness.epoch_before_outage()?;
+        // That a key was unknown then says little: it may have been made since.
+        let identity = self.remembered.key(presented.id(), epoch)??;
+        let good = identity.key.is(&presented) && !identity.key.is_expired(self.db.now());
+        Some(if good { Verification::Known(identity) } else { Verification::Unknown })
     }
 
     /// A tenant, remembered as keys are; for an admin who acts for it.

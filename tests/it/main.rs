@@ -3,7 +3,9 @@
 
 mod api;
 mod authorization;
+mod backend_errors;
 mod breaker;
+mod chaos;
 mod command_counts;
 mod conformance;
 mod failover;
@@ -20,4 +22,6 @@ mod process;
 mod properties;
 mod rest;
 mod sessions_store;
+mod standby;
+mod supervision;
 mod tls;

@@ -79,8 +79,29 @@ pub static FENCE: Family = Family {
     holds: "1",
 };
 
+/// There for a session that a server made while the backend was away and wrote to it later: it is written once.
+pub static RESTORED: Family = Family {
+    name: "session-restored",
+    parts: "SHA-256 of the id",
+    kind: "string",
+    routed_by: "the partition in the session id",
+    lives: "until the session that was written would have ended; only with SESSION_FALLBACK=memory",
+    holds: "1",
+};
+
+/// When all sessions of a user were ended, for those that a server holds for itself while the backend is away.
+pub static REVOCATIONS: Family = Family {
+    name: "session-revocations",
+    parts: "user",
+    kind: "zset",
+    routed_by: "user",
+    lives: "7 days; only with SESSION_FALLBACK=memory",
+    holds: "SHA-256 of the id of the session that was spared, or -; score: when, µs; the last two",
+};
+
 /// All of them, for `docs/keys.md`.
-pub static FAMILIES: &[&Family] = &[&SESSION, &USER_SESSIONS, &SESSIONS, &EXPIRIES, &REFRESH, &PARTITIONS, &FENCE];
+pub static FAMILIES: &[&Family] =
+    &[&SESSION, &USER_SESSIONS, &SESSIONS, &EXPIRIES, &REFRESH, &PARTITIONS, &FENCE, &RESTORED, &REVOCATIONS];
 
 /// The keys that every write to a session of `user` concerns.
 pub struct SessionKeys {
@@ -139,4 +160,14 @@ pub fn fence(db: &TenantDb, partition: Partition, user: &str) -> Key {
 /// The key of the other partitions in which a user has sessions; it lies at the user's home.
 pub fn partitions(db: &TenantDb, user: &str) -> Key {
     db.key(Partition::of(user), &PARTITIONS, &[user])
+}
+
+/// The key that says that a session was written here by a server that had held it for itself.
+pub fn restored(db: &TenantDb, at: &SessionRef) -> Key {
+    db.key(at.partition, &RESTORED, &[&at.fingerprint])
+}
+
+/// The key of when all sessions of a user were ended; it lies at the user's home.
+pub fn revocations(db: &TenantDb, user: &str) -> Key {
+    db.key(Partition::of(user), &REVOCATIONS, &[user])
 }

@@ -23,6 +23,7 @@ mod revoke;
 pub mod routes;
 pub mod scripts;
 mod settings;
+pub mod standby;
 mod store;
 mod types;
 mod upkeep;
@@ -32,7 +33,7 @@ pub use id::{SessionId, SessionRef};
 pub use keys::FAMILIES;
 pub use object::{JsonObject, ObjectPatch};
 pub use scripts::SCRIPTS;
-pub use settings::SessionSettings;
+pub use settings::{SessionFallback, SessionSettings};
 pub use store::Sessions;
 pub use types::{
     CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,

@@ -39,7 +39,7 @@ pub(super) enum Why {
 }
 
 /// What the revoke script answers.
-enum Revoked {
+pub(super) enum Revoked {
     Moved,
     Ended { count: u64, left: u64 },
 }
@@ -198,7 +198,7 @@ impl Sessions {
         }
     }
 
-    fn revoke_command(
+    pub(super) fn revoke_command(
         &self,
         user: &Name,
         at: Partition,
@@ -242,7 +242,7 @@ pub(super) fn fingerprint_of(member: &str) -> &str {
     member.split_at_checked(16).map_or("", |(_, fingerprint)| fingerprint)
 }
 
-fn revoked(reply: Reply) -> Result<Revoked, db::Error> {
+pub(super) fn revoked(reply: Reply) -> Result<Revoked, db::Error> {
     let (word, rest) = answer(reply)?;
     if word == "moved" {
         return Ok(Revoked::Moved);

@@ -5,6 +5,7 @@ use super::bodies::{
     SessionSchema,
 };
 use super::settings::SessionSettings;
+use super::standby::{Served, Standby};
 use super::store::Sessions;
 use super::types::{
     CreateOutcome, Cursor, Error, NewSession, Page as Listed, PatchOutcome, PatchSession, PutOutcome, PutSession,
@@ -16,16 +17,17 @@ use crate::base::code::Code;
 use crate::base::deadline::Deadline;
 use crate::base::duration::DurationField;
 use crate::base::text::Name;
-use crate::db::Database;
+use crate::db::{Database, ErrorKind, TOO_LONG};
 use crate::http::{
-    CURSOR, Endpoints, Fault, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg, Preconditions,
-    Problem, Query, Scoped, Weight, etag, json, json_text,
+    CURSOR, Endpoints, Fault, InOutage, Json, LIMIT, Opens, OptionalJson, Page, PageRequest, Parameter, PathArg,
+    Preconditions, Problem, Query, Scoped, Weight, etag, json, json_text,
 };
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 const READ: Scope = Scope::new(Area::Sessions, Access::Read);
@@ -44,21 +46,33 @@ pub struct OpenSessions {
     database: Database,
     settings: SessionSettings,
     upkeep: Arc<Upkeep>,
+    standby: Option<Arc<Standby>>,
 }
 
 impl OpenSessions {
-    /// Sessions in this database, with these settings where a tenant has none of its own.
-    pub fn new(database: Database, settings: SessionSettings, upkeep: Arc<Upkeep>) -> Self {
-        OpenSessions { database, settings, upkeep }
+    /// Sessions in this database, with these settings where a tenant has none of its own; during an outage in
+    /// `standby`, if there is one.
+    pub fn new(
+        database: Database,
+        settings: SessionSettings,
+        upkeep: Arc<Upkeep>,
+        standby: Option<Arc<Standby>>,
+    ) -> Self {
+        OpenSessions { database, settings, upkeep, standby }
     }
 }
 
 impl Opens for OpenSessions {
-    type Store = Sessions;
+    type Store = Served;
 
-    fn open(&self, tenant: &Tenant, deadline: Deadline) -> Sessions {
+    fn open(&self, tenant: &Tenant, deadline: Deadline) -> Served {
         let db = self.database.tenant(&tenant.id).by(deadline);
-        Sessions::new(db, self.settings.for_tenant(tenant), self.upkeep.clone())
+        let sessions = Sessions::new(db, self.settings.for_tenant(tenant), self.upkeep.clone());
+        Served::open(sessions, self.standby.as_ref())
+    }
+
+    fn degraded(sessions: &Served) -> Option<Arc<AtomicBool>> {
+        sessions.degraded()
     }
 }
 
@@ -70,6 +84,7 @@ pub fn endpoints() -> Endpoints {
     Endpoints::under("/v1/sessions")
         .post("", WRITE, create)
         .says("Creates a session; the server makes its id unless one is given")
+        .in_outage(InOutage::Local)
         .takes::<CreateBody>()
         .answers::<CreatedSession>(201, "Created, with `Location` and `ETag`")
         .refuses(&[Code::SessionExists, Code::SessionLimitReached, Code::EditConflict, Code::StorageFull])
@@ -81,27 +96,32 @@ pub fn endpoints() -> Endpoints {
         .refuses(&[Code::InvalidCursor])
         .post("/batch", WRITE, batch)
         .says("Reads (`get`) or revokes (`delete`) up to 1000 sessions; reading does not count as use")
+        .in_outage(InOutage::Local)
         .takes::<BatchBody>()
         .answers::<BatchAnswer>(200, "The sessions in order, `null` where there is none; or how many were revoked")
         .refuses(&[Code::AnswerTooLarge])
         .weighs(BATCH.div_ceil(WEIGH_AS_ONE) as u32)
         .post("/refresh", WRITE, refresh)
         .says("Exchanges a refresh token for a new one, and gives the session a new id")
+        .in_outage(InOutage::Local)
         .takes::<RefreshBody>()
         .answers::<CreatedSession>(200, "The session under its new id; the same again for 10 s")
         .refuses(&[Code::RefreshTokenInvalid, Code::RefreshTokenReused])
         .get("/{id}", READ, read)
         .says("Reads a session and slides its expiry, at most once per tenth of its lifetime")
+        .in_outage(InOutage::Local)
         .query(&[TOUCH])
         .answers::<SessionSchema>(200, "The session, with `ETag`")
         .answers_empty(304, "It is at the version of `If-None-Match`")
         .refuses(&[Code::SessionNotFound, Code::InvalidHeader])
         .head("/{id}", READ, exists)
         .says("Whether a session is there; never slides its expiry")
+        .in_outage(InOutage::Local)
         .answers_empty(200, "It is")
         .refuses(&[Code::SessionNotFound])
         .put("/{id}", WRITE, put)
         .says("Replaces a session, or creates it under this id")
+        .in_outage(InOutage::Local)
         .takes::<PutBody>()
         .answers::<SessionSchema>(200, "Replaced")
         .answers::<SessionSchema>(201, "Created")
@@ -114,6 +134,7 @@ pub fn endpoints() -> Endpoints {
         ])
         .patch("/{id}", WRITE, patch)
         .says("Merges changes in (RFC 7396); two writers never lose each other's members")
+        .in_outage(InOutage::Local)
         .takes::<PatchBody>()
         .answers::<SessionSchema>(200, "The session as it is now")
         .refuses(&[
@@ -125,15 +146,18 @@ pub fn endpoints() -> Endpoints {
         ])
         .delete("/{id}", WRITE, revoke)
         .says("Revokes a session, by its id or by the `ref` that lists show")
+        .in_outage(InOutage::Local)
         .answers_empty(204, "Revoked")
         .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::InvalidHeader])
         .post("/{id}/extend", WRITE, extend)
         .says("Gives a session a new expiry; `ttl` becomes its own lifetime")
+        .in_outage(InOutage::Local)
         .may_take::<ExtendBody>()
         .answers::<SessionSchema>(200, "The session")
         .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::EditConflict, Code::InvalidHeader])
         .post("/{id}/rotate", WRITE, rotate)
         .says("Gives a session a new id; the old one is invalid at once")
+        .in_outage(InOutage::Local)
         .answers::<SessionSchema>(200, "The session under its new id")
         .refuses(&[Code::SessionNotFound, Code::VersionMismatch, Code::EditConflict, Code::InvalidHeader])
         .and(
@@ -145,6 +169,7 @@ pub fn endpoints() -> Endpoints {
                 .refuses(&[Code::InvalidCursor])
                 .delete("", WRITE, revoke_all)
                 .says("Revokes all sessions of a user, or all but one; a racing touch or refresh brings none back")
+                .in_outage(InOutage::Local)
                 .query(&[EXCEPT])
                 .answers::<Revoked>(200, "How many were revoked"),
         )
@@ -266,7 +291,7 @@ async fn batch(Scoped(sessions): Store, weight: Weight, Json(body): Json<BatchBo
             bounded(&names, "/get")?;
             weight.is(names.len().div_ceil(WEIGH_AS_ONE));
             let ids: Vec<_> = names.iter().map(SessionId::parse).collect();
-            let items = sessions.read_many(&ids).await.map_err(|error| Problem::from(error).of_a_read())?;
+            let items = sessions.read_many(&ids).await.map_err(|error| refused_read(error, ids.len()))?;
             BatchAnswer::Read { items }
         }
         (None, Some(names)) => {
@@ -278,6 +303,16 @@ async fn batch(Scoped(sessions): Store, weight: Weight, Json(body): Json<BatchBo
         _ => return Err(Problem::fault("", "must have either get or delete")),
     };
     json(&mut HttpResponse::Ok(), &answer)
+}
+
+/// What is too long for many may be right for fewer.
+fn refused_read(error: Error, many: usize) -> Problem {
+    match error {
+        Error::Backend(error) if many > 1 && error.kind == ErrorKind::Protocol(TOO_LONG) => {
+            Problem::new(Code::AnswerTooLarge, "Ask for fewer at a time.")
+        }
+        error => Problem::from(error).of_a_read(),
+    }
 }
 
 async fn refresh(Scoped(sessions): Store, Json(body): Json<RefreshBody>) -> Outcome {

@@ -28,6 +28,11 @@ pub static REVOKE: Script = script!("revoke", "revoke.lua", Once);
 pub static REMEMBER: Script = script!("remember", "remember.lua", Idempotent);
 /// Clears ended sessions from a partition's indexes.
 pub static SWEEP: Script = script!("sweep", "sweep.lua", Idempotent);
+/// Writes a session that another store held, unless it has been here.
+pub static RESTORE: Script = script!("restore", "restore.lua", Idempotent);
+/// Notes that all sessions of a user are being ended.
+pub static MARK: Script = script!("mark", "mark.lua", Idempotent);
 
 /// All of them, for the suite that runs every script on every backend.
-pub static SCRIPTS: &[&Script] = &[&CREATE, &UPDATE, &TOUCH, &ROTATE, &REFRESH, &REVOKE, &REMEMBER, &SWEEP];
+pub static SCRIPTS: &[&Script] =
+    &[&CREATE, &UPDATE, &TOUCH, &ROTATE, &REFRESH, &REVOKE, &REMEMBER, &SWEEP, &RESTORE, &MARK];

@@ -43,6 +43,29 @@ const REFRESH_TTL: Variable = Variable::new("SESSION_REFRESH_TTL", "How long a r
 const REFRESH_GRACE: Variable =
     Variable::new("SESSION_REFRESH_GRACE", "How long a used refresh token gives the same answer again.").default("10s");
 
+const FALLBACK: Variable = Variable::new(
+    "SESSION_FALLBACK",
+    "What serves sessions while the backend cannot be asked. none: nothing, the answer is 503. memory: this process, until the backend is back and gets them; a crash meanwhile loses them.",
+)
+.default("none");
+
+/// What serves sessions while the backend cannot be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionFallback {
+    /// Nothing: the answer is 503.
+    None,
+    /// This process.
+    Memory,
+}
+
+impl SessionFallback {
+    /// Reads and defines the variable.
+    pub fn read(env: &mut Env) -> SessionFallback {
+        let choices = [("none", SessionFallback::None), ("memory", SessionFallback::Memory)];
+        env.choice(FALLBACK, &choices).unwrap_or(SessionFallback::None)
+    }
+}
+
 impl SessionSettings {
     /// Reads and defines the variables.
     pub fn read(env: &mut Env) -> SessionSettings {

@@ -2,6 +2,7 @@
 
 mod freshness;
 mod keys;
+mod outage;
 mod tenants;
 mod verification;
 

@@ -14,6 +14,15 @@ async fn set(server: &RedisServer, setting: &str, value: &str) {
     assert_eq!(set.expect("it is set"), "OK");
 }
 
+/// How often it said that it is out of memory.
+async fn refusals(server: &RedisServer) -> u64 {
+    let client = redis::Client::open(server.url()).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("it runs");
+    let info = redis::cmd("INFO").arg("errorstats").query_async::<String>(&mut connection).await.expect("it tells");
+    let count = info.lines().find_map(|line| line.strip_prefix("errorstat_OOM:count=")?.trim().parse().ok());
+    count.unwrap_or(0)
+}
+
 #[tokio::test]
 async fn a_full_redis_refuses_what_grows_and_nothing_else() {
     let server = Arc::new(RedisServer::start());
@@ -61,6 +70,9 @@ async fn a_full_redis_refuses_what_grows_and_nothing_else() {
     assert_eq!(tenant.delete("/v1/users/u1/sessions").await.expect(StatusCode::OK)["revoked"], 2);
     assert_eq!(listed("u1").await.len(), 0);
     assert_eq!(listed("u2").await.len(), 1);
+
+    assert_eq!(app.anyone().get("/health/ready").await.status, StatusCode::OK, "it serves what it can");
+    assert!(refusals(&server).await > 10, "Redis said so each time");
 
     set(&server, "maxmemory", "0").await;
     create(&tenant, json!({"user_id": "u1"})).await;

@@ -97,6 +97,7 @@ pub fn native(url: &str) -> Native {
         max_connections: 8,
         connection_timeout: Duration::from_secs(5),
         patience: Duration::from_secs(5),
+        attempt: Duration::from_secs(5),
     };
     Native::new(settings).expect("a URL")
 }

@@ -1,4 +1,6 @@
 //! One more try where that is safe: when the batch was not sent, or when doing it twice is the same as once.
+//! Commands that the backend refused because of its state, and so did not run, go again alone: what their
+//! neighbours in a pipeline were answered stands. A transaction goes again when all of it was refused.
 //!
 //! Retries have a budget, a tenth of the traffic: a backend that is failing is not helped by twice the load.
 
@@ -7,6 +9,7 @@ use crate::db::command::{Batch, Effect};
 use crate::db::error::{Delivery, Error, ErrorKind};
 use crate::db::reply::Reply;
 use crate::db::transport::{Execution, RedisTransport};
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -15,8 +18,7 @@ const COST: u32 = 10;
 /// The most that is saved up: ten retries.
 const SAVINGS: u32 = 100;
 /// The longest pause before a retry; each takes a random part of it, so that callers do not return in step.
-const PAUSE: Duration = Duration::from_millis(20);
-
+const PAUSE: Duration = Duration::from_millis(50);
 /// A backend that asks for a longer pause than this is left alone: the request would not live to see it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -44,22 +46,48 @@ impl<T: RedisTransport> Retry<T> {
     }
 }
 
-/// After what pause the batch may go again; nothing when it may not.
-fn may_repeat_after(batch: &Batch, outcome: &Result<Vec<Reply>, Error>) -> Option<Duration> {
-    let soon = || Some(jitter());
-    match outcome {
-        Err(error) => match (&error.kind, error.delivery) {
-            // Nothing that a moment later is different.
-            (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full, _) | (_, Delivery::Answered) => None,
-            (ErrorKind::Throttled { retry_after }, _) => retry_after.filter(|pause| *pause <= PATIENCE),
-            (_, Delivery::NotSent) => soon(),
-            (_, Delivery::Unknown) if batch.effect() == Effect::Once => None,
-            (_, Delivery::Unknown) => soon(),
-        },
-        Ok(replies) => match replies.as_slice() {
-            [Reply::Refused(refusal)] if refusal.is_transient() => soon(),
-            _ => None,
-        },
+/// After what pause it may go again after this failure; nothing when it may not.
+fn may_repeat_after(batch: &Batch, error: &Error) -> Option<Duration> {
+    match (&error.kind, error.delivery) {
+        // Nothing that a moment later is different.
+        (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full, _) | (_, Delivery::Answered) => None,
+        (ErrorKind::Throttled { retry_after }, _) => retry_after.filter(|pause| *pause <= PATIENCE),
+        (_, Delivery::NotSent) => Some(jitter()),
+        (_, Delivery::Unknown) if batch.effect() == Effect::Once => None,
+        (_, Delivery::Unknown) => Some(jitter()),
+    }
+}
+
+fn may_go_again(reply: &Reply) -> bool {
+    matches!(reply, Reply::Refused(refusal) if refusal.is_transient())
+}
+
+/// What of it goes again after these replies: all, or the commands that were refused.
+fn refused<'a>(batch: &'a Batch, replies: &[Reply]) -> Option<Cow<'a, Batch>> {
+    match replies.iter().filter(|reply| may_go_again(reply)).count() {
+        0 => None,
+        all if all == batch.commands().len() => Some(Cow::Borrowed(batch)),
+        _ if batch.is_atomic() => None,
+        _ => {
+            let pairs = batch.commands().iter().zip(replies);
+            let refused = pairs.filter(|(_, reply)| may_go_again(reply)).map(|(command, _)| command.clone());
+            Some(Cow::Owned(Batch::pipeline(refused.collect()).by(batch.deadline())))
+        }
+    }
+}
+
+/// Puts the answers to what went again in the places of the refusals.
+fn merged(mut replies: Vec<Reply>, again: Result<Vec<Reply>, Error>) -> Result<Vec<Reply>, Error> {
+    match again {
+        Ok(again) => {
+            for (place, reply) in replies.iter_mut().filter(|reply| may_go_again(reply)).zip(again) {
+                *place = reply;
+            }
+            Ok(replies)
+        }
+        // The refusals are still the last that is known.
+        Err(error) if error.delivery == Delivery::NotSent => Ok(replies),
+        Err(error) => Err(error),
     }
 }
 
@@ -68,112 +96,46 @@ fn jitter() -> Duration {
     PAUSE * u32::from(part) / 255
 }
 
+impl<T: RedisTransport> Retry<T> {
+    /// Waits before the second attempt. Not so when its answer would come too late for anybody, nor when the
+    /// budget is spent: what is known now is then what the caller gets.
+    async fn pause(&self, batch: &Batch, pause: Duration) -> bool {
+        if batch.deadline().left(Duration::MAX) <= pause || !self.spend() {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        true
+    }
+}
+
 impl<T: RedisTransport> RedisTransport for Retry<T> {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(async move {
-            let outcome = self.inner.execute(batch).await;
-            let Some(pause) = may_repeat_after(batch, &outcome) else {
-                self.earn();
-                return outcome;
-            };
-            // Too late for the answer to reach anybody: what is known now is what the caller gets.
-            if batch.deadline().left(Duration::MAX) <= pause || !self.spend() {
-                return outcome;
+            match self.inner.execute(batch).await {
+                Ok(replies) => {
+                    let Some(refused) = refused(batch, &replies) else {
+                        self.earn();
+                        return Ok(replies);
+                    };
+                    if !self.pause(batch, jitter()).await {
+                        return Ok(replies);
+                    }
+                    merged(replies, self.inner.execute(&refused).await)
+                }
+                Err(error) => {
+                    let Some(pause) = may_repeat_after(batch, &error) else {
+                        self.earn();
+                        return Err(error);
+                    };
+                    if !self.pause(batch, pause).await {
+                        return Err(error);
+                    }
+                    self.inner.execute(batch).await
+                }
             }
-            tokio::time::sleep(pause).await;
-            self.inner.execute(batch).await
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::db::command::Command;
-    use crate::db::error::Refusal;
-    use parking_lot::Mutex;
-    use std::collections::VecDeque;
-    use std::sync::Arc;
-
-    /// Answers from a list, and counts.
-    #[derive(Clone, Default)]
-    struct Scripted(Arc<Mutex<(VecDeque<Answer>, u32)>>);
-
-    type Answer = Result<Vec<Reply>, Error>;
-
-    impl RedisTransport for Scripted {
-        fn execute<'a>(&'a self, _: &'a Batch) -> Execution<'a> {
-            let mut state = self.0.lock();
-            state.1 += 1;
-            let answer = state.0.pop_front().unwrap_or(Ok(vec![Reply::Int(1)]));
-            Box::pin(async { answer })
-        }
-    }
-
-    async fn calls(effect: Effect, first: Result<Vec<Reply>, Error>) -> u32 {
-        let inner = Scripted::default();
-        inner.0.lock().0.push_back(first);
-        let batch = Batch::one(Command::raw(effect, ["X"]));
-        let outcome = Retry::new(inner.clone()).execute(&batch).await;
-        let calls = inner.0.lock().1;
-        assert_eq!(
-            outcome.is_ok_and(|r| r == [Reply::Int(1)]),
-            calls == 2,
-            "the second answer is what the caller gets"
-        );
-        calls
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_was_not_sent_goes_again_whatever_it_does() {
-        for effect in [Effect::Read, Effect::Idempotent, Effect::Once] {
-            assert_eq!(calls(effect, Err(Error::new(ErrorKind::Unreachable, Delivery::NotSent))).await, 2);
-        }
-    }
-
-    #[tokio::test]
-    async fn an_unknown_outcome_is_repeated_only_where_twice_is_once() {
-        let lost = || Err(Error::new(ErrorKind::TimedOut, Delivery::Unknown));
-        assert_eq!(calls(Effect::Read, lost()).await, 2);
-        assert_eq!(calls(Effect::Idempotent, lost()).await, 2);
-        assert_eq!(calls(Effect::Once, lost()).await, 1);
-    }
-
-    #[tokio::test]
-    async fn a_transient_refusal_goes_again_and_a_final_one_does_not() {
-        let refused = |line| Ok(vec![Reply::Refused(Refusal::from_line(line))]);
-        assert_eq!(calls(Effect::Once, refused("LOADING Redis is loading")).await, 2);
-        assert_eq!(calls(Effect::Read, refused("WRONGTYPE no")).await, 1);
-        assert_eq!(calls(Effect::Read, Err(Error::new(ErrorKind::Forbidden, Delivery::NotSent))).await, 1);
-    }
-
-    #[tokio::test]
-    async fn a_throttling_backend_is_asked_again_when_it_says_and_only_if_that_is_soon() {
-        let throttled = |retry_after| Err(Error::new(ErrorKind::Throttled { retry_after }, Delivery::NotSent));
-        assert_eq!(calls(Effect::Once, throttled(Some(Duration::ZERO))).await, 2);
-        assert_eq!(calls(Effect::Once, throttled(Some(Duration::from_secs(2)))).await, 1);
-        assert_eq!(calls(Effect::Once, throttled(None)).await, 1);
-    }
-
-    #[tokio::test]
-    async fn retries_end_when_the_budget_is_spent_and_come_back_with_traffic() {
-        let inner = Scripted::default();
-        let retry = Retry::new(inner.clone());
-        let batch = Batch::one(Command::raw(Effect::Read, ["X"]));
-        let fail = |times| {
-            let error = || Err(Error::new(ErrorKind::Unreachable, Delivery::NotSent));
-            *inner.0.lock() = ((0..times).map(|_| error()).collect(), 0);
-        };
-        fail(100);
-        for _ in 0..30 {
-            assert!(retry.execute(&batch).await.is_err());
-        }
-        assert_eq!(inner.0.lock().1, 40, "thirty calls, ten retries");
-        fail(0);
-        for _ in 0..10 {
-            assert!(retry.execute(&batch).await.is_ok());
-        }
-        fail(1);
-        assert!(retry.execute(&batch).await.is_ok(), "ten good calls earned a retry");
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Opening a connection: TCP or TLS or a socket file, and the first words over it.
 
-use super::link::Link;
+use super::link::{Link, Stream};
+use super::pace::unreachable;
 use super::resp;
 use super::settings::{Endpoint, Place};
 use crate::db::error::{Delivery, Error, ErrorKind};
@@ -12,50 +13,92 @@ use std::io;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// An idle connection is asked this often whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// How long the kernel keeps trying to get bytes through before it gives a connection up.
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Opens a connection, within `limit`. Whatever fails: nothing was sent.
-pub(super) async fn dial(endpoint: &Endpoint, limit: Duration) -> Result<Link, Error> {
-    let opened = tokio::time::timeout(limit, async {
-        let link = connect(endpoint).await.map_err(|_| unreachable())?;
-        greet(&link, endpoint).await.map(|()| link)
-    });
-    opened.await.unwrap_or_else(|_| Err(unreachable()))
-}
+/// How long the first words may take, TLS included. Who accepts and then is silent is given up soon.
+const GREETING: Duration = Duration::from_millis(1500);
 
-fn unreachable() -> Error {
-    Error::new(ErrorKind::Unreachable, Delivery::NotSent)
-}
-
-async fn connect(endpoint: &Endpoint) -> io::Result<Link> {
-    match &endpoint.place {
-        Place::Tcp { host, port } => Ok(Link::over(tcp(host, *port).await?)),
-        Place::Tls { host, port, config } => {
-            let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-            let stream = TlsConnector::from(config.clone()).connect(name, tcp(host, *port).await?).await?;
-            Ok(Link::over(stream))
+/// Opens a connection, within `limit`, to be watched in ticks of this length. Whatever fails: nothing was sent.
+pub(super) async fn dial(endpoint: &Endpoint, limit: Duration, tick: Duration) -> Result<Link, Error> {
+    let opened = async {
+        match &endpoint.place {
+            Place::Unix(path) => {
+                let stream = UnixStream::connect(path).await?;
+                Ok(greet(async { Ok(Link::over(stream, tick)) }, endpoint).await)
+            }
+            Place::Tcp { host, port } => {
+                let stream = tcp(host, *port).await?;
+                Ok(greet(async { Ok(Link::over(stream, tick)) }, endpoint).await)
+            }
+            Place::Tls { host, port, config } => {
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let stream = TlsConnector::from(config.clone()).connect(name, tcp(host, *port).await?);
+                Ok(greet(async { Ok(Link::over(stream.await?, tick)) }, endpoint).await)
+            }
         }
-        Place::Unix(path) => Ok(Link::over(UnixStream::connect(path).await?)),
+    };
+    match tokio::time::timeout(limit, opened).await {
+        Ok(Ok(greeted)) => greeted,
+        Ok(Err::<_, io::Error>(_)) | Err(_) => Err(unreachable()),
     }
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((host, port)).await?;
-    // To a Redis on this machine Nagle's algorithm batches for free; over a network it costs a round trip.
-    stream.set_nodelay(!stream.peer_addr()?.ip().is_loopback())?;
-    let socket = SockRef::from(&stream);
-    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3))?;
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    tune(&stream, stream.peer_addr()?.ip().is_loopback())?;
     Ok(stream)
 }
 
+fn tune(stream: &TcpStream, is_local: bool) -> io::Result<()> {
+    // To a Redis on this machine Nagle's algorithm batches for free; over a network it costs a round trip.
+    stream.set_nodelay(!is_local)?;
+    let socket = SockRef::from(stream);
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3))?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(USER_TIMEOUT))?;
+    Ok(())
+}
+
+/// With no time to linger, closing resets the connection: what our kernel still holds never arrives.
+fn never_linger(stream: &TcpStream) {
+    if SockRef::from(stream).set_linger(Some(Duration::ZERO)).is_err() {
+        tracing::debug!("a connection is closed without a reset");
+    }
+}
+
+impl Stream for TcpStream {
+    fn abandon(&self) {
+        never_linger(self);
+    }
+}
+
+impl Stream for TlsStream<TcpStream> {
+    fn abandon(&self) {
+        never_linger(self.get_ref().0);
+    }
+}
+
+impl Stream for UnixStream {
+    /// What was written is with the peer's kernel, which is ours.
+    fn abandon(&self) {}
+}
+
+/// Brings a connection that is there to life.
+async fn greet(opening: impl Future<Output = io::Result<Link>>, endpoint: &Endpoint) -> Result<Link, Error> {
+    let greeted = async {
+        let link = opening.await.map_err(|_| unreachable())?;
+        introduce(&link, endpoint).await.map(|()| link)
+    };
+    tokio::time::timeout(GREETING, greeted).await.unwrap_or_else(|_| Err(unreachable()))
+}
+
 /// Says who we are and which database it is about, and sees that the server serves.
-async fn greet(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
+async fn introduce(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
     let mut words: Vec<Vec<&[u8]>> = Vec::new();
     match (&endpoint.user, &endpoint.password) {
         (Some(user), Some(password)) => words.push(vec![b"AUTH", user.as_bytes(), password.expose().as_bytes()]),
@@ -70,6 +113,10 @@ async fn greet(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
     let write = |out: &mut BytesMut| words.iter().for_each(|command| resp::encode(command.iter().copied(), out));
     for reply in link.call(words.len(), write).await.map_err(|_| unreachable())? {
         if let Reply::Refused(refusal) = reply {
+            // It cannot save what is written, and refuses even a PING for that, but serves reads.
+            if refusal.code() == "MISCONF" {
+                continue;
+            }
             let kind = match Error::from(refusal).kind {
                 ErrorKind::Forbidden => ErrorKind::Forbidden,
                 // Loading, too many clients, or no such database: not one to work with.
@@ -79,4 +126,25 @@ async fn greet(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    #[tokio::test]
+    async fn the_kernel_watches_each_connection_and_sends_at_once_over_a_network() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = tcp("127.0.0.1", listener.local_addr().unwrap().port()).await.unwrap();
+        let socket = SockRef::from(&stream);
+        assert!(socket.keepalive().unwrap());
+        assert_eq!(socket.tcp_keepalive_time().unwrap(), KEEPALIVE);
+        assert_eq!(socket.tcp_keepalive_interval().unwrap(), KEEPALIVE / 3);
+        #[cfg(target_os = "linux")]
+        assert_eq!(socket.tcp_user_timeout().unwrap(), Some(USER_TIMEOUT));
+        assert!(!stream.nodelay().unwrap());
+        tune(&stream, false).unwrap();
+        assert!(stream.nodelay().unwrap());
+    }
 }

@@ -6,6 +6,7 @@
 
 mod dial;
 mod link;
+mod pace;
 mod pool;
 mod resp;
 mod settings;

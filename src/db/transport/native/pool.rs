@@ -1,9 +1,11 @@
-//! Connections: one per thread as long as there are enough, opened in the background, replaced when lost.
+//! Connections: one per thread as long as there are enough, opened in the background, replaced when lost or
+//! when their server says that it is a replica: to dial is to resolve the name again.
 
 use super::dial::dial;
 use super::link::Link;
+use super::pace::{JITTER, Pace, TooSoon, unreachable};
 use super::settings::{Endpoint, NativeSettings, UnusableSettings};
-use crate::db::error::{Delivery, Error, ErrorKind};
+use crate::db::error::Error;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 use parking_lot::Mutex;
@@ -12,18 +14,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A connection that could not be opened is not tried again sooner than this.
-const PAUSE: Duration = Duration::from_millis(100);
+/// A connection is watched in ticks of an attempt's length, and no shorter than this.
+const SHORTEST_TICK: Duration = Duration::from_millis(500);
 
+/// A connection that is being opened, was opened, or could not be.
 type Opening = Shared<BoxFuture<'static, Result<Link, Error>>>;
-
-/// One place for a connection. Its generation grows with every connection that was opened in it.
-#[derive(Default)]
-struct Slot {
-    generation: u64,
-    opening: Option<Opening>,
-    failed_at: Option<Instant>,
-}
 
 pub(super) struct Pool {
     /// Tells this backend's connections apart from another's in a thread's own store.
@@ -31,7 +26,9 @@ pub(super) struct Pool {
     endpoint: Arc<Endpoint>,
     connection_timeout: Duration,
     patience: Duration,
-    slots: Box<[Mutex<Slot>]>,
+    tick: Duration,
+    pace: Arc<Pace>,
+    slots: Box<[Mutex<Option<Opening>>]>,
     threads: AtomicUsize,
 }
 
@@ -49,12 +46,15 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(0);
 
 impl Pool {
     pub(super) fn new(settings: NativeSettings) -> Result<Self, UnusableSettings> {
+        let places = settings.max_connections.max(1);
         Ok(Pool {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             endpoint: Arc::new(settings.endpoint()?),
             connection_timeout: settings.connection_timeout,
             patience: settings.patience,
-            slots: (0..settings.max_connections.max(1)).map(|_| Mutex::default()).collect(),
+            tick: settings.attempt.max(SHORTEST_TICK),
+            pace: Pace::new(places),
+            slots: (0..places).map(|_| Mutex::default()).collect(),
             threads: AtomicUsize::new(0),
         })
     }
@@ -62,26 +62,28 @@ impl Pool {
     /// This thread's connection, opened if need be.
     pub(super) async fn take(&self) -> Result<Link, Error> {
         let (slot, link) = self.local();
-        if let Some(link) = link.filter(|link| !link.has_ended()) {
-            return Ok(link);
-        }
-        let (opening, generation) = self.opening(slot)?;
-        match tokio::time::timeout(self.patience, opening).await {
-            Ok(Ok(link)) if !link.has_ended() => {
-                self.keep(link.clone());
-                Ok(link)
+        let link = match link {
+            Some(link) if link.is_good() => return Ok(link),
+            link => link.filter(|link| !link.has_ended()),
+        };
+        let opening = match self.opening(slot) {
+            // So little that it is not worth failing for.
+            Err(TooSoon { left: Some(left), .. }) if link.is_none() && left <= JITTER => {
+                tokio::time::sleep(left).await;
+                self.opening(slot)
             }
-            Ok(Ok(_)) => {
-                self.discard(slot, generation, None);
-                Err(unreachable())
-            }
-            Ok(Err(error)) => {
-                self.discard(slot, generation, Some(Instant::now()));
-                Err(error)
-            }
-            // It goes on being opened, for those who come next.
-            Err(_) => Err(unreachable()),
-        }
+            opening => opening,
+        };
+        let opening = match (opening, link) {
+            (Ok(opening), _) => opening,
+            // A replica is better than nothing: it may still be read.
+            (Err(_), Some(link)) => return Ok(link),
+            (Err(TooSoon { error, .. }), None) => return Err(error),
+        };
+        // Without an answer in time it goes on being opened, for those who come next.
+        let link = tokio::time::timeout(self.patience, opening).await.map_err(|_| unreachable())??;
+        self.keep(link.clone());
+        Ok(link)
     }
 
     fn local(&self) -> (usize, Option<Link>) {
@@ -103,37 +105,28 @@ impl Pool {
         });
     }
 
-    /// The connection of a slot, being opened or open. Whoever finds none starts to open one, on its own runtime.
-    fn opening(&self, slot: usize) -> Result<(Opening, u64), Error> {
-        let mut state = self.slots.get(slot).ok_or_else(unreachable)?.lock();
-        // One that was opened and has been lost since is replaced.
-        let lost = |opening: &Opening| matches!(opening.peek(), Some(Ok(link)) if link.has_ended());
-        if let Some(opening) = state.opening.as_ref().filter(|opening| !lost(opening)) {
-            return Ok((opening.clone(), state.generation));
+    /// The connection of a slot, being opened or open. Whoever finds none that is good starts to open one, on
+    /// its own runtime.
+    fn opening(&self, slot: usize) -> Result<Opening, TooSoon> {
+        let slot = self.slots.get(slot).ok_or_else(|| TooSoon { error: unreachable(), left: None })?;
+        let mut slot = slot.lock();
+        let is_worth = |opening: &&Opening| opening.peek().is_none_or(|it| it.as_ref().is_ok_and(Link::is_good));
+        if let Some(opening) = slot.as_ref().filter(is_worth) {
+            return Ok(opening.clone());
         }
-        if state.failed_at.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Err(unreachable());
-        }
-        let (endpoint, limit) = (self.endpoint.clone(), self.connection_timeout);
-        let task = tokio::spawn(async move { dial(&endpoint, limit).await });
+        let attempt = self.pace.begin(Instant::now())?;
+        let (endpoint, limit, tick) = (self.endpoint.clone(), self.connection_timeout, self.tick);
+        let task = tokio::spawn(async move {
+            let opened = dial(&endpoint, limit, tick).await;
+            attempt.ended(opened.as_ref().err());
+            opened
+        });
         let opening = task.map(|joined| joined.unwrap_or_else(|_| Err(unreachable()))).boxed().shared();
-        state.generation += 1;
-        state.opening = Some(opening.clone());
-        Ok((opening, state.generation))
+        // So that it is known how it ended though nobody waits any more.
+        drop(tokio::spawn(opening.clone()));
+        *slot = Some(opening.clone());
+        Ok(opening)
     }
-
-    fn discard(&self, slot: usize, generation: u64, failed_at: Option<Instant>) {
-        let Some(slot) = self.slots.get(slot) else { return };
-        let mut state = slot.lock();
-        if state.generation == generation {
-            state.opening = None;
-            state.failed_at = failed_at;
-        }
-    }
-}
-
-fn unreachable() -> Error {
-    Error::new(ErrorKind::Unreachable, Delivery::NotSent)
 }
 
 impl Drop for Pool {

@@ -3,10 +3,10 @@
 
 use crate::db::error::Refusal;
 use crate::db::reply::Reply;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 
-/// The most bytes of one reply; beyond it the peer is taken for broken.
-pub(super) const MAX_REPLY_BYTES: usize = 256 * 1024 * 1024;
+/// The most bytes of one value: no Redis keeps a longer one, so a peer that announces it is broken.
+const MAX_VALUE_BYTES: usize = 512 * 1024 * 1024;
 /// How deep replies may nest. Scripts of ours answer two levels.
 const MAX_DEPTH: usize = 32;
 
@@ -44,38 +44,39 @@ fn header(kind: u8, number: usize, out: &mut BytesMut) {
 /// Finds where the reply at the start of a buffer ends, without looking at any byte of it twice.
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
+    /// Where the next line begins or, within a value, where that ends.
     position: usize,
+    is_in_value: bool,
     /// For each array that is open, how many of its items are still to come.
     open: Vec<usize>,
 }
 
 impl Scanner {
     /// The length of the first reply in `buffer`, once all of it is there. Between two calls the buffer may
-    /// only have grown at its end.
+    /// only have grown at its end, or been shortened by [`Scanner::skip`].
     pub(super) fn scan(&mut self, buffer: &[u8]) -> Result<Option<usize>, Broken> {
         loop {
-            let Some((kind, number, after)) = self.head(buffer)? else { return Ok(None) };
-            match kind {
-                b'$' if number >= 0 => {
-                    let length = usize::try_from(number).map_err(|_| Broken("a length was out of range"))?;
-                    let end = after.saturating_add(length).saturating_add(2);
-                    if end > MAX_REPLY_BYTES {
-                        return Err(Broken("an answer was too large"));
-                    }
-                    if buffer.len() < end {
-                        return Ok(None);
-                    }
-                    self.position = end;
+            if self.is_in_value {
+                if buffer.len() < self.position {
+                    return Ok(None);
                 }
-                b'*' if number > 0 => {
+                self.is_in_value = false;
+            } else {
+                let Some((kind, number, after)) = self.head(buffer)? else { return Ok(None) };
+                self.position = after;
+                if kind == b'$' && number >= 0 {
+                    let length = usize::try_from(number).ok().filter(|length| *length <= MAX_VALUE_BYTES);
+                    self.position += length.ok_or(Broken("a value was too long"))? + 2;
+                    self.is_in_value = true;
+                    continue;
+                }
+                if kind == b'*' && number > 0 {
                     if self.open.len() == MAX_DEPTH {
                         return Err(Broken("an answer nested too deep"));
                     }
                     self.open.push(usize::try_from(number).map_err(|_| Broken("a length was out of range"))?);
-                    self.position = after;
                     continue;
                 }
-                _ => self.position = after,
             }
             if self.item_ended() {
                 let length = self.position;
@@ -83,6 +84,18 @@ impl Scanner {
                 return Ok(Some(length));
             }
         }
+    }
+
+    /// How many bytes the reply at the start of the buffer has at least, of which so many are there.
+    pub(super) fn known(&self, there: usize) -> usize {
+        self.position.max(there)
+    }
+
+    /// Throws away what was seen of a reply that is not wanted. What [`Scanner::scan`] finds of it is its rest.
+    pub(super) fn skip(&mut self, buffer: &mut BytesMut) {
+        let seen = self.position.min(buffer.len());
+        buffer.advance(seen);
+        self.position -= seen;
     }
 
     /// The type and number of the line at the position, and where it ends; nothing while it is incomplete.
@@ -223,6 +236,30 @@ mod tests {
             }
             prop_assert_eq!(found, replies);
             prop_assert!(buffer.is_empty());
+        }
+
+        #[test]
+        fn a_reply_that_is_skipped_takes_no_room_and_nothing_of_the_next(skipped in reply(), next in reply(), cuts in prop::collection::vec(1usize..9, 1..200)) {
+            let stream = [written(&skipped), written(&next)].concat();
+            let (mut buffer, mut scanner, mut skipping) = (BytesMut::new(), Scanner::default(), true);
+            let (mut rest, mut cuts) = (stream.as_slice(), cuts.into_iter().cycle());
+            let mut found = None;
+            while !rest.is_empty() {
+                let (piece, after) = rest.split_at(cuts.next().unwrap_or(1).min(rest.len()));
+                rest = after;
+                buffer.extend_from_slice(piece);
+                while let Some(length) = scanner.scan(&buffer).unwrap() {
+                    let frame = buffer.split_to(length).freeze();
+                    found = if skipping { None } else { Some(take(&frame).unwrap()) };
+                    skipping = false;
+                }
+                if skipping {
+                    scanner.skip(&mut buffer);
+                    // What is left is the beginning of one line.
+                    prop_assert!(buffer.len() < 24, "{}", buffer.len());
+                }
+            }
+            prop_assert_eq!(found, Some(next));
         }
 
         #[test]

@@ -24,6 +24,9 @@ pub struct NativeSettings {
     pub connection_timeout: Duration,
     /// The longest that one call waits for a connection that is being opened.
     pub patience: Duration,
+    /// The longest that one call waits for its answer. A connection on which nobody was answered for twice as
+    /// long (and a second) is given up.
+    pub attempt: Duration,
 }
 
 /// PEM texts for TLS. Without an own CA the system's roots are trusted.
@@ -149,6 +152,7 @@ mod tests {
             max_connections: 1,
             connection_timeout: second,
             patience: second,
+            attempt: second,
         }
     }
 

@@ -1,0 +1,233 @@
+//! Sessions while the backend cannot be asked: `SESSION_FALLBACK=memory`.
+//!
+//! During an outage this process serves sessions from a store of its own, which is the same code over the embedded
+//! backend. It serves what it can vouch for and refuses the rest: what it does not know may well exist, and who
+//! is told that it does not would sign in again, or be let in twice. So a new session is made here, under an id that
+//! cannot exist elsewhere; a session that was made here is served; any session can be ended. Everything else is 503.
+//!
+//! Then the outage ends, and this process is *returning*: it tells the backend first what has been ended ([`replay`]),
+//! after which whatever is not held here is the backend's again, and hands over the sessions that it holds, a few
+//! at a time ([`write_back`]). Each session is served by exactly one of the two at any moment.
+//!
+//! All of this process's sessions of that time, with what is known of them, lie behind one lock. Nothing that is done
+//! under it waits, but for a step of the handing over, which is a few round trips.
+
+mod journal;
+mod ledger;
+mod replay;
+mod served;
+mod standing;
+mod write_back;
+
+use self::journal::Journal;
+use self::ledger::{Fate, Ledger};
+use super::id::SessionRef;
+use super::settings::SessionSettings;
+use super::store::Sessions;
+use super::types::Error;
+use super::upkeep::Upkeep;
+use crate::base::clock::Clock;
+use crate::base::text::TenantId;
+use crate::db::transport::memory::Memory;
+use crate::db::{BackendClock, Database, Outage};
+pub use served::Served;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+
+/// How often, during an outage, what has ended is cleared.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How many keys are cleared at a time.
+const SWEPT: usize = 1000;
+/// How long after a failure the handing over goes on.
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// How much is held here.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Sessions.
+    pub sessions: usize,
+    /// What they take, in bytes, estimated.
+    pub bytes: usize,
+    /// Revocations that the backend has not been told, and as many ids that have ended here.
+    pub noted: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { sessions: 100_000, bytes: 64 << 20, noted: 100_000 }
+    }
+}
+
+/// Who serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// The backend.
+    Idle,
+    /// This process, what it can.
+    Away,
+    /// This process what it still holds, the backend everything else.
+    Returning,
+}
+
+/// What this process holds.
+struct Local {
+    phase: Phase,
+    database: Database,
+    memory: Arc<Memory>,
+    upkeep: Arc<Upkeep>,
+    ledger: Ledger,
+    journal: Journal,
+}
+
+impl Local {
+    fn new(clock: &BackendClock, bounds: Bounds) -> Local {
+        // The times of a session are the backend's: they will be read there.
+        let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+        let memory = Arc::new(Memory::new(clock.clone()));
+        Local {
+            phase: Phase::Idle,
+            database: Database::new(memory.clone(), "standby", BackendClock::new(clock)),
+            memory,
+            upkeep: Arc::default(),
+            ledger: Ledger::new(bounds),
+            journal: Journal::new(bounds),
+        }
+    }
+
+    fn sessions(&self, tenant: &TenantId, settings: &SessionSettings) -> Sessions {
+        Sessions::new(self.database.tenant(tenant), settings.clone(), self.upkeep.clone())
+    }
+
+    fn fate(&self, tenant: &TenantId, at: &SessionRef) -> Fate {
+        if self.journal.has(tenant, at) { Fate::Ended } else { self.ledger.fate(tenant, at) }
+    }
+
+    fn is_certain(&self, tenant: &TenantId, at: &SessionRef) -> bool {
+        self.ledger.fate(tenant, at) == Fate::Here
+    }
+}
+
+/// Serves sessions during an outage. One per process.
+pub struct Standby {
+    outage: Outage,
+    backend: Database,
+    settings: SessionSettings,
+    upkeep: Arc<Upkeep>,
+    clock: BackendClock,
+    bounds: Bounds,
+    /// Whether requests have to look at `local` at all.
+    engaged: AtomicBool,
+    local: Mutex<Local>,
+}
+
+impl Standby {
+    /// Stands in for `backend`, whose time is told by `clock`, while there is an `outage`.
+    pub fn new(
+        outage: Outage,
+        backend: Database,
+        clock: BackendClock,
+        settings: SessionSettings,
+        upkeep: Arc<Upkeep>,
+        bounds: Bounds,
+    ) -> Arc<Standby> {
+        let local = Mutex::new(Local::new(&clock, bounds));
+        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged: AtomicBool::new(false), local })
+    }
+
+    /// Whether this process serves anything.
+    pub fn is_engaged(&self) -> bool {
+        self.engaged.load(Ordering::Acquire)
+    }
+
+    fn backend_sessions(&self, tenant: &TenantId) -> Sessions {
+        Sessions::new(self.backend.tenant(tenant), self.settings.clone(), self.upkeep.clone())
+    }
+
+    /// Steps in when an outage begins, and gives everything back when it ends; for ever.
+    pub async fn follow(self: Arc<Self>) {
+        loop {
+            self.outage.becomes(true).await;
+            self.engage().await;
+            tracing::warn!("the backend cannot be asked; sessions are served from this process's memory");
+            while let Err(error) = self.give_back_after_outage().await {
+                tracing::warn!(%error, "sessions could not be written to the backend yet");
+                tokio::time::sleep(PAUSE).await;
+            }
+            tracing::info!("sessions are served from the backend again");
+        }
+    }
+
+    async fn give_back_after_outage(&self) -> Result<(), Error> {
+        if self.outage.is_on() {
+            self.engage().await;
+        }
+        while tokio::time::timeout(SWEEP, self.outage.becomes(false)).await.is_err() {
+            self.sweep().await?;
+        }
+        self.give_back().await
+    }
+
+    /// From now on this process serves.
+    pub async fn engage(&self) {
+        self.local.lock().await.phase = Phase::Away;
+        self.engaged.store(true, Ordering::Release);
+    }
+
+    /// Tells the backend what has been ended, hands over what is held, and steps back. After an error it may be
+    /// called again, and goes on where it was.
+    pub async fn give_back(&self) -> Result<(), Error> {
+        loop {
+            self.replay().await?;
+            while self.hand_over_some().await? {}
+            let mut local = self.local.lock().await;
+            if local.ledger.holds_nothing() && local.journal.is_empty() {
+                // Those who come late find nothing here, and ask the backend.
+                *local = Local::new(&self.clock, self.bounds);
+                self.engaged.store(false, Ordering::Release);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Tells the backend what has been ended. When it knows all, it serves what is not held here.
+    async fn replay(&self) -> Result<(), Error> {
+        loop {
+            let told = {
+                let mut local = self.local.lock().await;
+                if local.journal.is_empty() {
+                    local.phase = Phase::Returning;
+                    return Ok(());
+                }
+                local.journal.clone()
+            };
+            for (tenant, sessions) in told.sessions() {
+                self.backend_sessions(tenant).end_noted(&sessions).await?;
+            }
+            for (tenant, user, ended) in told.users() {
+                self.backend_sessions(tenant).end_all_noted(user, ended).await?;
+            }
+            self.local.lock().await.journal.settle(&told);
+        }
+    }
+
+    /// Clears what has ended by time, so that its room can be used again.
+    async fn sweep(&self) -> Result<(), Error> {
+        let (memory, upkeep) = {
+            let mut local = self.local.lock().await;
+            local.ledger.expire(self.clock.now());
+            (local.memory.clone(), local.upkeep.clone())
+        };
+        upkeep.sweep().await?;
+        while memory.sweep(SWEPT) == SWEPT {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+
+    /// How many sessions are held here.
+    pub async fn held(&self) -> usize {
+        self.local.lock().await.ledger.held()
+    }
+}

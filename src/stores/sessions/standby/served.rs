@@ -1,0 +1,93 @@
+//! The sessions of a tenant as a handler gets them: from the backend, or from whoever stands in for it. Which of the
+//! two is decided when they are opened, so that a server without an outage pays for one branch.
+
+use super::super::id::{SessionId, SessionRef};
+use super::super::store::Sessions;
+use super::super::types::{
+    CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,
+    RenewOutcome, RevokeOutcome, Session, Touch,
+};
+use super::Standby;
+use super::standing::Standing;
+use crate::base::precondition::Precondition;
+use crate::base::text::Name;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// The sessions of one tenant, served by the backend or by this process.
+pub enum Served {
+    /// The backend, and nobody ever stands in for it.
+    Backend(Sessions),
+    /// The backend. Other servers may be holding sessions for themselves and have to be told what is ended here.
+    Shared(Sessions),
+    /// This process, as far as it can.
+    Local(Box<Standing>),
+}
+
+impl Served {
+    /// Sessions of the backend, or of what stands in for it.
+    pub fn open(backend: Sessions, standby: Option<&Arc<Standby>>) -> Served {
+        match standby {
+            None => Served::Backend(backend),
+            Some(standby) if standby.is_engaged() => Served::Local(Box::new(Standing::new(backend, standby.clone()))),
+            Some(_) => Served::Shared(backend),
+        }
+    }
+
+    /// Becomes true when an answer comes from this process's memory; nothing where none can.
+    pub fn degraded(&self) -> Option<Arc<AtomicBool>> {
+        match self {
+            Served::Backend(_) | Served::Shared(_) => None,
+            Served::Local(standing) => Some(standing.degraded()),
+        }
+    }
+
+    /// As [`Sessions::revoke_all`].
+    pub async fn revoke_all(&self, user: &Name, except: Option<&SessionRef>) -> Result<u64, Error> {
+        match self {
+            Served::Backend(sessions) => sessions.revoke_all(user, except).await,
+            Served::Shared(sessions) => sessions.revoke_all_everywhere(user, except).await,
+            Served::Local(standing) => Box::pin(standing.revoke_all(user, except)).await,
+        }
+    }
+}
+
+impl Sessions {
+    /// As [`Sessions::revoke_all`], and ends what other servers hold for themselves when they write it here.
+    pub(super) async fn revoke_all_everywhere(&self, user: &Name, except: Option<&SessionRef>) -> Result<u64, Error> {
+        self.mark_revocation(user, except.map(|except| except.fingerprint.as_str()), None).await?;
+        self.revoke_all(user, except).await
+    }
+}
+
+/// Methods of [`Sessions`]. What stands in is boxed, as it is rare and large: every request would carry the room for it.
+macro_rules! picked {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $outcome:ty;)*) => {
+        impl Served {$(
+            #[doc = concat!("As [`Sessions::", stringify!($name), "`].")]
+            pub async fn $name(&self, $($argument: $type),*) -> Result<$outcome, Error> {
+                match self {
+                    Served::Backend(sessions) | Served::Shared(sessions) => sessions.$name($($argument),*).await,
+                    Served::Local(standing) => Box::pin(standing.$name($($argument),*)).await,
+                }
+            }
+        )*}
+    };
+}
+
+picked! {
+    create(new: NewSession) -> CreateOutcome;
+    read(id: &SessionId, touch: Touch) -> Option<Session>;
+    exists(id: &SessionId) -> bool;
+    read_many(ids: &[SessionId]) -> Vec<Option<Session>>;
+    put(id: &SessionId, put: PutSession, only: &Precondition) -> PutOutcome;
+    patch(id: &SessionId, patch: &PatchSession, only: &Precondition) -> PatchOutcome;
+    extend(id: &SessionId, ttl: Option<Duration>, only: &Precondition) -> RenewOutcome;
+    rotate(id: &SessionId, only: &Precondition) -> RenewOutcome;
+    refresh(token: &str) -> RefreshOutcome;
+    revoke(at: &SessionRef, only: &Precondition) -> RevokeOutcome;
+    revoke_many(sessions: &[SessionRef]) -> u64;
+    list(before: Option<&Cursor>, limit: usize) -> Page;
+    list_user(user: &Name, before: Option<&Cursor>, limit: usize) -> Page;
+}
