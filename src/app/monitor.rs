@@ -12,6 +12,8 @@ use tokio::sync::Mutex;
 
 /// An answer is good for this long: health checks of many balancers cost the backend two commands a second.
 const GOOD_FOR: Duration = Duration::from_millis(500);
+/// A bad one for this long: it must not hide that the backend is back.
+const BAD_FOR: Duration = Duration::from_millis(100);
 /// How often a healthy backend is asked, for its clock may drift. An idle server should cost next to nothing.
 const WATCH: Duration = Duration::from_secs(30);
 
@@ -43,7 +45,7 @@ impl Monitor {
         let mut last = self.last.lock().await;
         let changes = self.doors.changes();
         if let Some(known) = &*last
-            && known.at.elapsed() < GOOD_FOR
+            && known.at.elapsed() < if known.answer.is_ok() { GOOD_FOR } else { BAD_FOR }
             && known.changes == changes
         {
             return known.answer.clone();

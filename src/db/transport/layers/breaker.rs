@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 /// From one probe of a shut door to the next.
 const PAUSE: Duration = Duration::from_millis(200);
 /// A random part of this is added, so that many servers do not return in step.
-const JITTER: Duration = Duration::from_millis(25);
+const JITTER: Duration = Duration::from_millis(10);
 /// From one probe to the next of a door that answers and that no caller takes, or that refuses the
 /// credentials: those do not mend by themselves.
 const WATCH: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 /// Between two attempts while they fail, and between two tokens.
 const SPACING: Duration = Duration::from_millis(200);
 /// The most that is added to the pause after a failed attempt, so that servers do not come in step.
-pub(super) const JITTER: Duration = Duration::from_millis(25);
+pub(super) const JITTER: Duration = Duration::from_millis(10);
 
 /// The pace of all dialling to one backend.
 pub(super) struct Pace {
