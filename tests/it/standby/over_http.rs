@@ -2,6 +2,8 @@
 
 use crate::harness::app::{Answer, App, Caller};
 use crate::harness::redis_server::RedisServer;
+use agentapi::base::env::Env;
+use agentapi::config::Config;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -238,4 +240,18 @@ fn changed(key: &str, place: usize) -> String {
     let body = String::from_utf8(body).expect("it is ASCII");
     let checksum = agentapi::base::id::base62_u32(crc32fast::hash(body.as_bytes()));
     format!("{body}{checksum}")
+}
+
+#[test]
+fn a_fallback_for_sessions_that_are_in_no_redis_is_a_mistake() {
+    let mistakes = |pairs: &[(&str, &str)]| {
+        let mut env = Env::new(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        Config::read(&mut env);
+        env.finish().map_err(|mistakes| mistakes.to_string()).err().unwrap_or_default()
+    };
+    let (memory, redis) = (("SESSION_FALLBACK", "memory"), ("REDIS_URL", "redis://localhost"));
+    assert!(mistakes(&[memory]).contains("SESSION_FALLBACK"));
+    assert!(mistakes(&[memory, redis, ("SESSION_STORAGE", "memory")]).contains("SESSION_FALLBACK"));
+    assert!(mistakes(&[("SESSION_FALLBACK", "disk"), redis]).contains("SESSION_FALLBACK"));
+    assert_eq!(mistakes(&[memory, redis]), "");
 }
