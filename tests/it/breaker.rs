@@ -1,8 +1,9 @@
 //! The breaker in front of a door: what opens it, what a caller meets while it is open, what closes it.
 
-use crate::failover::scripted::{Outcome, Scripted, batch, call, door, guarded, refused};
+use crate::failover::scripted::{Outcome, Scripted, batch, call, door, guarded, probed, refused};
 use agentapi::db::transport::RedisTransport;
 use agentapi::db::{Delivery, Effect, Error, ErrorKind, Outage, Refusal, Reply};
+use futures_util::future::join_all;
 use std::time::Duration;
 use tokio::time::sleep;
 
@@ -14,7 +15,7 @@ fn refusal(line: &str) -> ErrorKind {
     ErrorKind::Refused(Refusal::from_line(line))
 }
 
-/// Whether five such outcomes shut the door.
+/// Whether five such outcomes, and a probe that ends like them, shut the door.
 async fn shuts(outcome: Outcome) -> bool {
     let (inner, door) = (Scripted::default(), door("native", None));
     let breaker = guarded(&inner, &door);
@@ -23,6 +24,7 @@ async fn shuts(outcome: Outcome) -> bool {
         assert!(!door.is_open(), "shut after {n} failures");
         assert_eq!(breaker.execute(&batch(Effect::Read)).await, outcome);
     }
+    probed().await;
     door.is_open()
 }
 
@@ -69,6 +71,30 @@ async fn what_shows_somebody_who_can_work_or_is_the_callers_doing_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_failures_at_once_do_not_shut_a_door_that_answers_a_probe() {
+    let (inner, door) = (Scripted::default(), door("native", None));
+    let breaker = guarded(&inner, &door);
+    inner.fails(ErrorKind::Disconnected, Delivery::Unknown);
+    inner.heals_probes();
+    let lost = join_all((0..64).map(|_| call(&breaker, Effect::Read))).await;
+    assert!(lost.iter().all(Result::is_err));
+    probed().await;
+    assert!(!door.is_open(), "a connection was lost, and no more");
+    assert_eq!(inner.probes().len(), 1);
+    // Callers are not helped by connections that probes alone can get.
+    for doubt in 2..=3 {
+        assert!(!door.is_open(), "doubt {doubt}");
+        for _ in 0..5 {
+            assert!(call(&breaker, Effect::Read).await.is_err());
+        }
+        assert_eq!(door.is_open(), doubt == 3);
+        if doubt < 3 {
+            probed().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn failures_count_in_a_row_only() {
     let (inner, door) = (Scripted::default(), door("native", None));
     let breaker = guarded(&inner, &door);
@@ -89,7 +115,8 @@ async fn shut(inner: &Scripted, breaker: &dyn RedisTransport) {
     for _ in 0..5 {
         assert!(call(breaker, Effect::Read).await.is_err());
     }
-    inner.calls();
+    probed().await;
+    (inner.calls(), inner.probes());
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,8 +20,14 @@ pub const DOOR: Family = Family {
     holds: "a random token, written over the native protocol at the endpoint with this digest and read over REST: proof that both lead here",
 };
 
-/// This many failures in a row, and the door is taken to be shut.
+/// This many failures in a row, and the door is doubted: one connection that is lost fails many calls. A probe
+/// then tells.
 const THRESHOLD: u32 = 5;
+/// This many doubts in a row without a call that was served, and it is taken to be shut whatever probes say:
+/// they have a connection that callers may not get.
+const DOUBTS: u32 = 3;
+/// What a doubt counts, above the failures.
+const DOUBT: u32 = 1 << 24;
 
 /// How a call failed, as far as it shows that the door leads nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,6 +77,7 @@ pub struct Door {
     gauge: Gauge,
     /// How often the breaker opened or closed: even while it is closed, odd while it is open.
     period: AtomicU64,
+    /// Failures and doubts since a call was last served.
     failures: AtomicU32,
     told: watch::Sender<Known>,
 }
@@ -86,6 +93,8 @@ pub struct Known {
     pub last_failure: Option<(Failure, Timestamp)>,
     /// Whether it is probed although its breaker is closed, because no caller takes it.
     pub(super) is_watched: bool,
+    /// Whether it is probed because calls have failed.
+    pub(super) is_doubted: bool,
     /// Since when all probes were good.
     good_since: Option<Instant>,
 }
@@ -95,7 +104,8 @@ impl Door {
     /// breaker is open.
     pub fn new(name: &'static str, clock: Arc<dyn Clock>, outage: Option<Outage>, gauge: Gauge) -> Self {
         let since = clock.now();
-        let known = Known { is_open: false, since, last_failure: None, is_watched: false, good_since: None };
+        let known =
+            Known { is_open: false, since, last_failure: None, is_watched: false, is_doubted: false, good_since: None };
         gauge.set(0);
         let told = watch::Sender::new(known);
         Door { name, clock, outage, gauge, period: AtomicU64::new(0), failures: AtomicU32::new(0), told }
@@ -157,21 +167,27 @@ impl Door {
         if self.period.load(Ordering::Acquire) != period {
             return;
         }
-        let is_last_straw = self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= THRESHOLD;
+        let failures = self.failures.fetch_add(1, Ordering::Relaxed) + 1;
         let now = self.clock.now();
         self.told.send_if_modified(|known| {
             known.last_failure = Some((why, now));
             known.good_since = None;
-            is_last_straw && self.turn(known, period, true, now)
+            if failures % DOUBT < THRESHOLD || known.is_doubted {
+                return false;
+            }
+            known.is_doubted = true;
+            failures / DOUBT + 1 < DOUBTS || self.turn(known, period, true, now)
         });
     }
 
-    /// A probe was good: the first one closes the breaker.
+    /// A probe was good: the first one closes the breaker, or ends a doubt.
     pub(super) fn found_good(&self) {
-        self.served();
         let (period, now) = (self.changes(), self.clock.now());
         self.told.send_if_modified(|known| {
             let first = known.good_since.is_none();
+            let doubts = self.failures.load(Ordering::Relaxed) / DOUBT + u32::from(known.is_doubted);
+            self.failures.store(doubts * DOUBT, Ordering::Relaxed);
+            known.is_doubted = false;
             known.good_since.get_or_insert_with(Instant::now);
             (period % 2 == 1 && self.turn(known, period, false, now)) || (first && known.is_watched)
         });
@@ -179,16 +195,13 @@ impl Door {
 
     /// A probe failed.
     pub(super) fn found_bad(&self, why: Failure) {
-        match self.entry() {
-            Some(period) => self.failed(period, why),
-            None => {
-                let now = self.clock.now();
-                self.told.send_if_modified(|known| {
-                    known.last_failure = Some((why, now));
-                    false
-                });
-            }
-        }
+        let (period, now) = (self.changes(), self.clock.now());
+        self.told.send_if_modified(|known| {
+            known.last_failure = Some((why, now));
+            known.good_since = None;
+            // One that nobody takes and that fails is doubted as well.
+            period % 2 == 0 && (known.is_doubted || known.is_watched) && self.turn(known, period, true, now)
+        });
     }
 
     /// Opens or closes the breaker, once per period. To be called with `known` locked.
@@ -196,7 +209,7 @@ impl Door {
         if self.period.load(Ordering::Acquire) != period {
             return false;
         }
-        (known.is_open, known.since) = (is_open, now);
+        (known.is_open, known.since, known.is_doubted) = (is_open, now, false);
         self.failures.store(0, Ordering::Relaxed);
         self.gauge.set(i64::from(is_open));
         if let Some(outage) = &self.outage {

@@ -18,6 +18,8 @@ struct Script {
     /// Nothing: everything is served.
     answer: Option<Outcome>,
     hangs: bool,
+    /// Probes are served, whatever becomes of calls.
+    serves_probes: bool,
     calls: Vec<String>,
     probes: Vec<Instant>,
     running: usize,
@@ -49,6 +51,11 @@ impl Scripted {
     pub fn heals(&self) {
         let mut script = self.0.lock();
         (script.answer, script.hangs) = (None, false);
+    }
+
+    /// From now on probes are served.
+    pub fn heals_probes(&self) {
+        self.0.lock().serves_probes = true;
     }
 
     /// The names of the commands that came, probes left out; forgets them.
@@ -83,12 +90,13 @@ impl RedisTransport for Scripted {
             let mut script = self.0.lock();
             script.running += 1;
             script.most_at_once = script.most_at_once.max(script.running);
-            if name == "PROBE" {
+            let is_probe = name == "PROBE";
+            if is_probe {
                 script.probes.push(Instant::now())
             } else {
                 script.calls.push(name)
             }
-            (script.answer.clone(), script.hangs)
+            (script.answer.clone().filter(|_| !(is_probe && script.serves_probes)), script.hangs)
         };
         let running = Running(self.clone());
         Box::pin(async move {
@@ -105,6 +113,11 @@ impl RedisTransport for Scripted {
 /// A door that nobody counts.
 pub fn door(name: &'static str, outage: Option<Outage>) -> Arc<Door> {
     Arc::new(Door::new(name, Arc::new(SystemClock), outage, Gauge::default()))
+}
+
+/// Lets a probe that is due be made.
+pub async fn probed() {
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
 }
 
 /// What a breaker finds out by.

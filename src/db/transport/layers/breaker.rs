@@ -1,6 +1,6 @@
-//! Spares a backend that fails, and its callers the wait: after some failures in a row calls are refused at
-//! once, unsent, until the backend answers a probe. Probes are the breaker's own: no client's request is
-//! risked to find out.
+//! Spares a backend that fails, and its callers the wait: after some failures in a row it is probed, and if it
+//! does not answer that either, calls are refused at once, unsent, until it does. Probes are the breaker's own:
+//! no client's request is risked to find out.
 //!
 //! The probe reads a key that is never there. `TIME` would not do: Redis tells it while it is still loading
 //! its data and can serve nothing else.
@@ -40,7 +40,7 @@ impl<T: RedisTransport> Breaker<T> {
         Breaker { inner: Arc::new(inner), door, probe, home: Handle::try_current().ok(), prober: OnceLock::new() }
     }
 
-    /// From the first time that the door is shut.
+    /// From the first failure on, whenever there is a reason to.
     fn keep_probing(&self) {
         self.prober.get_or_init(|| {
             let runtime = self.home.clone().or_else(|| Handle::try_current().ok())?;
@@ -70,9 +70,7 @@ impl<T: RedisTransport> RedisTransport for Breaker<T> {
                 Verdict::SaysNothing => {}
                 Verdict::Failed(why) => {
                     self.door.failed(period, why);
-                    if self.door.is_open() {
-                        self.keep_probing();
-                    }
+                    self.keep_probing();
                 }
             }
             outcome
@@ -83,7 +81,7 @@ impl<T: RedisTransport> RedisTransport for Breaker<T> {
 async fn keep_probing<T: RedisTransport>(inner: Arc<T>, door: Arc<Door>, probe: Batch) {
     let mut news = door.news();
     // The sender lives in the door.
-    while news.wait_for(|known| known.is_open || known.is_watched).await.is_ok() {
+    while news.wait_for(|known| known.is_open || known.is_doubted || known.is_watched).await.is_ok() {
         let verdict = Verdict::on(&inner.execute(&probe).await);
         match verdict {
             Verdict::Served => door.found_good(),
@@ -93,7 +91,7 @@ async fn keep_probing<T: RedisTransport>(inner: Arc<T>, door: Arc<Door>, probe: 
         if door.is_open() {
             let pause = if verdict == Verdict::Failed(Failure::Forbidden) { WATCH } else { PAUSE };
             tokio::time::sleep(pause + jitter()).await;
-        } else if tokio::time::timeout(WATCH, news.wait_for(|known| known.is_open)).await.is_ok() {
+        } else if tokio::time::timeout(WATCH, news.wait_for(|known| known.is_open || known.is_doubted)).await.is_ok() {
             tracing::trace!(door = door.name(), "probed early: it was shut meanwhile");
         }
     }
