@@ -64,7 +64,20 @@ impl Process {
     }
 }
 
+/// Lets a process, with all its threads, run on this core alone.
+pub fn pin(process: u32, core: usize) -> Result<(), Failure> {
+    let mut command = Command::new("taskset");
+    command.args(["-a", "-c", "-p", &core.to_string(), &process.to_string()]).stdout(Stdio::null());
+    let status = command.status().map_err(|error| format!("taskset: {error}"))?;
+    if status.success() { Ok(()) } else { Err("taskset refused".into()) }
+}
+
 impl Process {
+    /// Lets it run on this core alone.
+    pub fn pin(&self, core: usize) -> Result<(), Failure> {
+        pin(self.child.id(), core)
+    }
+
     /// The most memory that it ever had, in bytes.
     pub fn peak_memory(&self) -> Result<usize, Failure> {
         let text = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
