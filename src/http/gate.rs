@@ -88,6 +88,10 @@ impl Platform {
         &*self.idempotency
     }
 
+    pub(super) fn admission(&self) -> &Admission {
+        self.entrance.admission()
+    }
+
     pub(super) fn draining(&self) -> &Draining {
         &self.draining
     }
@@ -150,7 +154,7 @@ pub(super) async fn serve(
     let trace = Trace::of(&request);
     let access = endpoint.access;
     let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
-    let slot = platform.entrance.admission().enter(access, slots(&endpoint, &request));
+    let slot = platform.admission().enter(access, slots(&endpoint, &request));
     let answer = match &slot {
         Err(problem) => Err(problem.clone()),
         Ok(slot) => {

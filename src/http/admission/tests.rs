@@ -25,8 +25,8 @@ fn code<T>(outcome: Result<T, Problem>) -> Option<Code> {
 
 /// Slots, body bytes, and slots of the tenant.
 fn taken(admission: &Admission, tenant: &Tenant) -> (u32, usize, u32) {
-    let of_tenant = admission.counter(&tenant.id).load(Relaxed);
-    (admission.in_flight.load(Relaxed) + admission.public.load(Relaxed), admission.body_bytes.load(Relaxed), of_tenant)
+    let of_tenant = admission.counter(&tenant.id).slots.load(Relaxed);
+    (admission.in_flight.load(Relaxed), admission.body_bytes.load(Relaxed), of_tenant)
 }
 
 #[test]
@@ -38,14 +38,46 @@ fn the_request_beyond_the_limit_is_refused_and_takes_nothing() {
     }
     assert_eq!(admission.in_flight.load(Relaxed), 2);
     assert_eq!(admission.refused[Crowd::Process as usize].load(Relaxed), 3);
-    assert!(admission.enter(Access::Public, 1).is_ok(), "these have slots of their own");
+    let public: Vec<_> = (0..1000).map(|_| admission.enter(Access::Public, 1).unwrap()).collect();
+    assert_eq!(admission.in_flight.load(Relaxed), 2, "these need none");
+    let entrance = Entrance::new(admission.clone());
+    drop(public.iter().map(|slot| entrance.admit(slot, None).unwrap()).collect::<Vec<_>>());
+    drop((held, public));
+    assert_eq!(admission.in_flight.load(Relaxed), 0);
+    assert!(admission.enter(Access::Admin, 1).is_ok());
+}
+
+#[test]
+fn keys_that_must_be_asked_for_have_half_of_the_slots_and_follow_the_limit() {
+    let admission = admission(20);
+    let held: Vec<_> = (0..10).map(|_| admission.stranger().unwrap()).collect();
+    assert_eq!(code(admission.stranger()), Some(Code::Overloaded));
     drop(held);
-    assert!(admission.enter(Access::Admin, 1).is_ok());
-    let public: Vec<_> = (0..PUBLIC).map(|_| admission.enter(Access::Public, 1).unwrap()).collect();
-    assert_eq!(code(admission.enter(Access::Public, 1)), Some(Code::Overloaded));
-    assert!(admission.enter(Access::Admin, 1).is_ok());
-    drop(public);
-    assert_eq!(admission.public.load(Relaxed), 0);
+    admission.limit.observe(Duration::from_secs(2), 0, true, Duration::from_secs(2));
+    assert_eq!(admission.limit.now(), 8);
+    let held: Vec<_> = (0..4).map(|_| admission.stranger().unwrap()).collect();
+    assert_eq!(code(admission.stranger()), Some(Code::Overloaded));
+    drop(held);
+    assert_eq!(admission.strangers.load(Relaxed), 0);
+}
+
+#[test]
+fn the_bodies_of_one_tenant_leave_room_for_those_of_others() {
+    let admission = admission(20);
+    let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let (greedy, other) = (tenant("greedy", None), tenant("other", None));
+    let held: Vec<_> = (0..2).map(|_| entrance.admit(&slot, Some(&greedy)).unwrap()).collect();
+    held[0].hold(BODIES_OF_TENANT - 1).unwrap();
+    held[1].hold(1).unwrap();
+    assert_eq!(code(held[1].hold(1)), Some(Code::TenantBusy));
+    let modest = entrance.admit(&slot, Some(&other)).unwrap();
+    modest.hold(BODIES_OF_TENANT).unwrap();
+    drop((held, modest));
+    assert_eq!(admission.counter(&greedy.id).body_bytes.load(Relaxed), 0);
+    entrance.admit(&slot, Some(&greedy)).unwrap().hold(BODIES_OF_TENANT).unwrap();
+    drop(slot);
+    assert_eq!(taken(&admission, &other), (0, 0, 0));
 }
 
 #[test]

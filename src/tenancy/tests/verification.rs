@@ -148,7 +148,7 @@ async fn expiry_is_judged_by_the_backends_clock() {
     let database = world.database(&fast);
     let other = Registry::new(database.system(), Arc::new(fast), RegistrySettings::default());
     assert!(!knows(&other, &secret).await, "an hour ahead, and nobody told it");
-    database.probe().await.unwrap();
+    database.probe(Deadline::NONE).await.unwrap();
     assert!(knows(&other, &secret).await);
 }
 

@@ -14,13 +14,13 @@ const MIB: usize = 1 << 20;
 #[tokio::test]
 async fn bodies_beyond_their_room_are_refused_and_the_room_comes_back() {
     let app = App::with(On::Memory, &[&SLOW[..], &[("MAX_BODY_BYTES", "40MiB")]].concat());
-    let tenant = app.tenant().await;
-    let begin = || {
+    let (tenant, other) = (app.tenant().await, app.tenant().await);
+    let begin = |secret: &str| {
         let mut connection = Raw::connect(&app.base);
         let head = format!(
             "POST /v1/sessions HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n",
-            tenant.secret,
+            secret,
             40 * MIB
         );
         assert!(connection.send(head.as_bytes()));
@@ -28,17 +28,19 @@ async fn bodies_beyond_their_room_are_refused_and_the_room_comes_back() {
         connection.send(&vec![b' '; 33 * MIB]);
         connection
     };
-    let first = begin();
+    let first = begin(&tenant.secret);
     until(&app, BODY_BYTES, 33 * MIB as u64).await;
     tenant.post("/v1/sessions", json!({"user_id": "u1"})).await.expect(StatusCode::CREATED);
-    let answer = begin().answer();
-    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
-    assert!(answer.contains("\"overloaded\"") && answer.to_lowercase().contains("retry-after: 1\r\n"), "{answer}");
+    for (secret, code) in [(&tenant.secret, "\"tenant_busy\""), (&other.secret, "\"overloaded\"")] {
+        let answer = begin(secret).answer();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.contains(code) && answer.to_lowercase().contains("retry-after: 1\r\n"), "{answer}");
+    }
     until(&app, BODY_BYTES, 33 * MIB as u64).await;
     drop(first);
     until(&app, BODY_BYTES, 0).await;
     until(&app, IN_FLIGHT, 0).await;
-    let mut alone = begin();
+    let mut alone = begin(&tenant.secret);
     assert!(alone.send(&vec![b' '; 7 * MIB]));
     let answer = alone.answer();
     assert!(answer.starts_with("HTTP/1.1 400"), "read whole, and found to be no JSON: {answer}");
