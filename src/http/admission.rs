@@ -31,6 +31,10 @@ const LEAST_PER_WORKER: u32 = 4;
 const BODIES: usize = 64 << 20;
 /// A tenant's part of them, likewise.
 const BODIES_OF_TENANT: usize = BODIES / 4;
+/// The bytes of large answers that are still being sent: while there are so many, no more are made.
+const ANSWERS: usize = 64 << 20;
+/// A tenant's part of them.
+const ANSWERS_OF_TENANT: usize = ANSWERS / 4;
 /// Tenants whose counters a worker remembers.
 const REMEMBERED: usize = 1024;
 
@@ -42,15 +46,19 @@ enum Crowd {
     Tenant,
     Bodies,
     BodiesOfTenant,
+    Answers,
+    AnswersOfTenant,
 }
 
 impl Crowd {
-    const ALL: [(Crowd, &'static str); 5] = [
+    const ALL: [(Crowd, &'static str); 7] = [
         (Crowd::Process, "in_flight"),
         (Crowd::Strangers, "unknown_keys"),
         (Crowd::Tenant, "tenant"),
         (Crowd::Bodies, "body_bytes"),
         (Crowd::BodiesOfTenant, "tenant_body_bytes"),
+        (Crowd::Answers, "answer_bytes"),
+        (Crowd::AnswersOfTenant, "tenant_answer_bytes"),
     ];
 }
 
@@ -61,6 +69,7 @@ pub struct Admission {
     in_flight: AtomicU32,
     strangers: AtomicU32,
     body_bytes: AtomicUsize,
+    answer_bytes: AtomicUsize,
     most_body_bytes: usize,
     most_body_bytes_of_tenant: usize,
     limit: Limit,
@@ -81,6 +90,7 @@ struct Counters {
 struct Taken {
     slots: AtomicU32,
     body_bytes: AtomicUsize,
+    answer_bytes: AtomicUsize,
 }
 
 impl Admission {
@@ -92,6 +102,7 @@ impl Admission {
             in_flight: AtomicU32::new(0),
             strangers: AtomicU32::new(0),
             body_bytes: AtomicUsize::new(0),
+            answer_bytes: AtomicUsize::new(0),
             most_body_bytes: BODIES.max(settings.max_body_bytes),
             most_body_bytes_of_tenant: BODIES_OF_TENANT.max(settings.max_body_bytes),
             limit: Limit::new(least, settings.max_in_flight, settings.request_timeout / 2),
@@ -113,6 +124,9 @@ impl Admission {
         let in_a_crowd = before.saturating_mul(2) >= limit;
         let slot = Slot { admission: self, slots: Cell::new(slots), in_a_crowd };
         // Dropping the slot gives it back.
+        if self.answer_bytes.load(Relaxed) >= ANSWERS {
+            return Err(self.refuse(Crowd::Answers));
+        }
         if before < limit { Ok(slot) } else { Err(self.refuse(Crowd::Process)) }
     }
 
@@ -132,7 +146,7 @@ impl Admission {
             count.fetch_add(1, Relaxed);
         }
         match crowd {
-            Crowd::Tenant | Crowd::BodiesOfTenant => {
+            Crowd::Tenant | Crowd::BodiesOfTenant | Crowd::AnswersOfTenant => {
                 Problem::new(Code::TenantBusy, "Wait for the tenant's other requests to end.")
             }
             _ => Problem::new(Code::Overloaded, "Nothing was done. Try again later."),
@@ -236,6 +250,7 @@ impl Entrance {
         let (counter, share) = (self.counter(tenant), self.admission.share(tenant));
         let before = counter.slots.fetch_add(slots, Relaxed);
         let load = Load { entrance, share: Some(counter), more, bytes };
+        load.room_to_answer()?;
         if before < share { Ok(load) } else { Err(self.admission.refuse(Crowd::Tenant)) }
     }
 
@@ -295,6 +310,41 @@ impl Load {
             return Err(admission.refuse(Crowd::BodiesOfTenant));
         }
         if all <= admission.most_body_bytes { Ok(()) } else { Err(admission.refuse(Crowd::Bodies)) }
+    }
+
+    /// Whether the tenant reads its large answers as fast as it asks for them.
+    ///
+    /// # Errors
+    /// 503 `tenant_busy` when those that are still being sent fill its part.
+    pub(super) fn room_to_answer(&self) -> Result<(), Problem> {
+        let sending = self.share.as_ref().map_or(0, |share| share.answer_bytes.load(Relaxed));
+        if sending < ANSWERS_OF_TENANT { Ok(()) } else { Err(self.entrance.admission.refuse(Crowd::AnswersOfTenant)) }
+    }
+
+    /// Takes so many bytes for an answer, for as long as it is being sent.
+    pub(super) fn sends(&self, bytes: usize) -> Sending {
+        let (entrance, share) = (self.entrance.clone(), self.share.clone());
+        entrance.admission.answer_bytes.fetch_add(bytes, Relaxed);
+        if let Some(share) = &share {
+            share.answer_bytes.fetch_add(bytes, Relaxed);
+        }
+        Sending { entrance, share, bytes }
+    }
+}
+
+/// The bytes of an answer on its way; given back when this is dropped.
+pub(super) struct Sending {
+    entrance: Rc<Entrance>,
+    share: Option<Counter>,
+    bytes: usize,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.entrance.admission.answer_bytes.fetch_sub(self.bytes, Relaxed);
+        if let Some(share) = &self.share {
+            share.answer_bytes.fetch_sub(self.bytes, Relaxed);
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::admission::{Admission, Entrance, Load, Slot};
 use super::authenticate::authenticate;
 use super::endpoints::{Access, Endpoint};
 use super::idempotency;
+use super::large;
 use super::metrics::{EndpointMetrics, HttpMetrics};
 use super::ports::IdempotencyRecords;
 use super::principal::Principal;
@@ -20,7 +21,7 @@ use crate::base::secret::Secret;
 use crate::tenancy::Registry;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
 use std::cell::{Cell, OnceCell};
@@ -122,6 +123,14 @@ pub(super) struct Walk {
 const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
 
 impl Walk {
+    /// Tells how long the request took, and whether that was for something. One that was refused on the way
+    /// here, or that waited for its client, shows nothing.
+    fn tell(&self, slot: &Slot<'_>, now: Instant, status: StatusCode) {
+        if let Some(since) = self.since.get() {
+            slot.answered(since, now, if status.is_server_error() { 0 } else { self.load.slots() });
+        }
+    }
+
     fn say_if_degraded(&self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         if self.degraded.get().is_none_or(|degraded| !degraded.load(Ordering::Relaxed)) {
             return answer;
@@ -172,12 +181,8 @@ pub(super) async fn serve(
     }
     let response = finish(answer, &request, &trace, access, platform.draining());
     let (status, now) = (response.status(), Instant::now());
-    if let Ok(slot) = &slot {
-        let walk = walk(&request);
-        if let Some(since) = walk.as_ref().map_or(Some(start), |walk| walk.since.get()) {
-            let served = walk.filter(|_| !status.is_server_error()).map_or(0, |walk| walk.load.slots());
-            slot.answered(since, now, served);
-        }
+    if let (Ok(slot), Some(walk)) = (&slot, walk(&request)) {
+        walk.tell(slot, now, status);
     }
     let elapsed = now.saturating_duration_since(start);
     metrics.observe(status, elapsed, is_overload);
@@ -224,13 +229,25 @@ async fn answer(
             Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
             None => endpoint.run(request.clone(), payload).await,
         };
-        walk.say_if_degraded(answer)
+        let answer = walk.say_if_degraded(answer)?;
+        if !large::is_large(&answer) {
+            return Ok(answer);
+        }
+        if reads(request) {
+            // What was done must be told, whatever that takes.
+            walk.load.room_to_answer()?;
+        }
+        Ok(large::in_pieces(answer, walk.principal.as_ref().map(|_| &walk.load)))
     };
     let late = || {
         let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");
         Err(if has_begun.get() { problem.with_unknown_outcome() } else { problem })
     };
     platform.patience.within(pin!(work)).await.unwrap_or_else(late)
+}
+
+fn reads(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 fn finish(
@@ -240,9 +257,8 @@ fn finish(
     access: Access,
     draining: &Draining,
 ) -> HttpResponse {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = answer.unwrap_or_else(|problem| {
-        let problem = if reads { problem.of_a_read() } else { problem };
+        let problem = if reads(request) { problem.of_a_read() } else { problem };
         problem.into_response(trace.request_id())
     });
     let headers = response.headers_mut();

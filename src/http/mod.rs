@@ -11,6 +11,7 @@ mod etag;
 mod gate;
 mod health;
 mod idempotency;
+mod large;
 mod metrics;
 pub mod openapi;
 mod page;
