@@ -111,8 +111,8 @@ impl Admission {
         }
     }
 
-    /// So many slots for a request that has just come; it needs one that is free, so that none is too heavy
-    /// to be served alone. What anyone may call needs none.
+    /// So many slots for a request that has just come, but no more than half of all, or it would keep
+    /// everybody out while the limit is low; it needs one that is free. What anyone may call needs none.
     ///
     /// # Errors
     /// 503 `overloaded` when there is none.
@@ -120,7 +120,9 @@ impl Admission {
         if access == Access::Public {
             return Ok(Slot { admission: self, slots: Cell::new(0), in_a_crowd: false });
         }
-        let (before, limit) = (self.in_flight.fetch_add(slots, Relaxed), self.limit.now());
+        let limit = self.limit.now();
+        let slots = slots.min((limit / 2).max(1));
+        let before = self.in_flight.fetch_add(slots, Relaxed);
         let in_a_crowd = before.saturating_mul(2) >= limit;
         let slot = Slot { admission: self, slots: Cell::new(slots), in_a_crowd };
         // Dropping the slot gives it back.

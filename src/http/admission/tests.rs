@@ -126,20 +126,26 @@ fn a_share_is_half_of_all_at_least_one_and_follows_the_limit() {
 }
 
 #[test]
-fn what_is_heavy_counts_as_much_and_passes_when_it_is_alone() {
-    let (admission, tenant) = (admission(20), tenant("acme", None));
+fn what_is_heavy_counts_as_much_up_to_half_of_all() {
+    let (admission, tenant) = (admission(64), tenant("acme", None));
     let entrance = Entrance::new(admission.clone());
     let slot = admission.enter(Access::Admin, 32).unwrap();
     assert_eq!(taken(&admission, &tenant), (32, 0, 0));
+    let other = admission.enter(Access::Admin, 100).unwrap();
+    assert_eq!(other.slots.get(), 32);
     assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    drop(other);
     let load = entrance.admit(&slot, Some(&tenant)).unwrap();
     assert_eq!(taken(&admission, &tenant), (32, 0, 32));
+    load.weigh(40);
+    let second = admission.enter(Access::Admin, 2).unwrap();
+    assert_eq!(code(entrance.admit(&second, Some(&tenant))), Some(Code::TenantBusy), "its share is 32");
+    drop(second);
     for (slots, left) in [(40, 32), (15, 15), (16, 15)] {
         load.weigh(slots);
         assert_eq!((taken(&admission, &tenant), load.slots()), ((left, 0, left), left), "{slots}");
     }
-    let second = admission.enter(Access::Admin, 2).unwrap();
-    assert_eq!(code(entrance.admit(&second, Some(&tenant))), Some(Code::TenantBusy), "its share is 10");
+    let second = admission.enter(Access::Admin, 1).unwrap();
     load.weigh(0);
     assert_eq!(taken(&admission, &tenant), (2, 0, 1), "one for each request, and nothing for who was refused");
     drop((load, slot, second));
@@ -171,4 +177,16 @@ fn tenants_that_have_gone_leave_no_counters_behind() {
     }
     let known = admission.tenants.lock().by_tenant.len();
     assert!(known <= 4 * REMEMBERED, "{known}");
+}
+
+#[test]
+fn a_heavy_request_leaves_room_for_others_however_low_the_limit_is() {
+    let admission = admission(1024);
+    admission.limit.observe(Duration::from_secs(2), 0, true, Duration::from_secs(2));
+    assert_eq!(admission.limit.now(), 8);
+    let heavy = admission.enter(Access::Admin, 32).unwrap();
+    let others: Vec<_> = (0..4).map(|_| admission.enter(Access::Admin, 1).unwrap()).collect();
+    assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    drop((heavy, others));
+    assert_eq!(admission.in_flight.load(Relaxed), 0);
 }

@@ -1,13 +1,16 @@
 //! What is held in memory for requests: their bodies, and the answers of the backend.
 
-use super::{BODY_BYTES, IN_FLIGHT, SLOW, until};
+use super::{BODY_BYTES, IN_FLIGHT, SLOW, Unfinished, until};
 use crate::harness::app::{App, On};
+use crate::harness::chaos_proxy::{ChaosProxy, Mode};
 use crate::harness::raw::Raw;
 use crate::harness::redis_server::RedisServer;
 use crate::harness::rest_double::{Fault, RestDouble};
 use reqwest::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
+use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 
@@ -45,6 +48,22 @@ async fn bodies_beyond_their_room_are_refused_and_the_room_comes_back() {
     let answer = alone.answer();
     assert!(answer.starts_with("HTTP/1.1 400"), "read whole, and found to be no JSON: {answer}");
     until(&app, BODY_BYTES, 0).await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_late_is_said_to_be_so_however_long_the_authentication_took() {
+    let redis = RedisServer::shared();
+    let proxy = ChaosProxy::before(redis.port());
+    let (url, prefix) = (format!("redis://127.0.0.1:{}", proxy.port()), ("REDIS_KEY_PREFIX", "late-bodies"));
+    let first = App::over(redis.clone(), &[prefix]);
+    let made = first.admin().post("/admin/v1/tenants", json!({"id": "acme", "create_key": true})).await;
+    let credential = format!("x-api-key: {}", super::key(&made.expect(StatusCode::CREATED)));
+    // This one knows no key yet: it looks, reads the key, and reads its tenant.
+    let app = App::over(redis, &[prefix, ("REDIS_URL", &url), ("REQUEST_TIMEOUT", "2s")]);
+    proxy.set(Mode::Delay(Duration::from_millis(75)));
+    let mut late = Unfinished::create(&app, &credential, "late");
+    assert_eq!(late.status(), "HTTP/1.1 408 Request Timeout");
+    assert!(proxy.counts().delayed.load(SeqCst) > 0);
 }
 
 #[tokio::test]
