@@ -180,7 +180,9 @@ async fn a_flood_of_keys_that_nobody_has_leaves_room_for_those_who_are_known() {
             })
         })
         .collect();
+    let begun = Instant::now();
     while metric(&app, "agentapi_http_overload_refusals_total{reason=\"unknown_keys\"}").await < 10 {
+        assert!(begun.elapsed() < PATIENCE, "none of them was refused");
         tokio::task::yield_now().await;
     }
     for _ in 0..20 {
