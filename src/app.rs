@@ -89,9 +89,9 @@ impl Application {
             registry: Arc::new(registry),
             monitor: Arc::new(Monitor::new(
                 database.clone(),
-                backend.doors.clone(),
-                backend.outage.clone(),
+                (backend.doors.clone(), backend.outage.clone()),
                 draining.clone(),
+                config.platform.request_timeout,
             )),
             config: Arc::new(config),
             database,

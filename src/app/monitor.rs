@@ -1,5 +1,6 @@
 //! How the backend is: asked when somebody wants to know, and now and then so that its clock stays known.
 
+use crate::base::deadline::Deadline;
 use crate::db::transport::door::Failure;
 use crate::db::transport::doors::{Doors, Readiness};
 use crate::db::{Database, Delivery, Error, ErrorKind, Outage};
@@ -14,6 +15,8 @@ use tokio::sync::Mutex;
 const GOOD_FOR: Duration = Duration::from_millis(500);
 /// A bad one for this long: it must not hide that the backend is back.
 const BAD_FOR: Duration = Duration::from_millis(100);
+/// Whoever asks for health hears how it is, also where an attempt may take longer than a request.
+const LONGEST: Duration = Duration::from_secs(2);
 /// How often a healthy backend is asked, for its clock may drift. An idle server should cost next to nothing.
 const WATCH: Duration = Duration::from_secs(30);
 
@@ -22,6 +25,7 @@ pub(super) struct Monitor {
     database: Database,
     doors: Doors,
     outage: Outage,
+    patience: Duration,
     started: Instant,
     draining: Draining,
     last: Mutex<Option<Known>>,
@@ -35,8 +39,15 @@ struct Known {
 }
 
 impl Monitor {
-    pub(super) fn new(database: Database, doors: Doors, outage: Outage, draining: Draining) -> Self {
-        Monitor { database, doors, outage, started: Instant::now(), draining, last: Mutex::new(None) }
+    /// Over this backend, which is asked for as long as a request may take, and no longer than [`LONGEST`].
+    pub(super) fn new(
+        database: Database,
+        (doors, outage): (Doors, Outage),
+        draining: Draining,
+        request_timeout: Duration,
+    ) -> Self {
+        let patience = request_timeout.min(LONGEST).mul_f64(0.9);
+        Monitor { database, doors, outage, patience, started: Instant::now(), draining, last: Mutex::new(None) }
     }
 
     /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
@@ -53,7 +64,7 @@ impl Monitor {
         let answer = if self.outage.is_on() {
             Err(Error::new(self.why_shut(), Delivery::NotSent))
         } else {
-            self.database.probe().await
+            self.database.probe(Deadline::after(Instant::now(), self.patience)).await
         };
         if let Some(before) = &*last
             && before.answer.is_ok() != answer.is_ok()
@@ -165,7 +176,7 @@ mod tests {
         let probe = Batch::one(Command::raw(Effect::Read, ["GET"]));
         let breaker = Arc::new(Breaker::new(redis.clone(), door.clone(), probe));
         let database = Database::new(breaker.clone(), "t", BackendClock::new(clock));
-        let monitor = Monitor::new(database, Doors::one(door.clone()), outage, Draining::default());
+        let monitor = Monitor::new(database, (Doors::one(door.clone()), outage), Draining::default(), LONGEST);
         assert!(monitor.ask().await.is_ok());
         redis.0.0.store(true, Ordering::SeqCst);
         assert!(monitor.ask().await.is_ok(), "nobody has noticed yet");

@@ -45,7 +45,7 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
         let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay);
         tokio::select! {
             served = &mut server => served,
-            () = stop => server.await,
+            () = stop => Ok(()),
         }
         .map_err(ended)
     });

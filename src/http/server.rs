@@ -78,7 +78,8 @@ pub async fn stop_on_signal(server: ServerHandle, mut signals: Signals, draining
     };
     tokio::select! {
         () = server.stop(graceful) => {}
-        _ = signals.next() => server.stop(false).await,
+        // What is under way ends with the process: the server itself obeys one order, and that was to finish.
+        _ = signals.next() => {}
     }
 }
 
