@@ -10,8 +10,15 @@ local t = parse_times(fields[5])
 if not fields[1] or not t or t.expires <= now then
   return { 'gone' }
 end
-if fields[1] ~= ARGV[2] or ARGV[7] ~= '' and fields[5] ~= ARGV[7] then
+if fields[1] ~= ARGV[2] then
   return { 'moved' }
+end
+if ARGV[7] ~= '' and fields[5] ~= ARGV[7] then
+  if t.own ~= tonumber(ARGV[6]) then
+    return { 'moved' }
+  end
+  -- Set by the first run, or by another since.
+  return { 'ok', fields[1], fields[2], fields[3], fields[4], fields[5] }
 end
 
 if ARGV[6] ~= '' then

@@ -52,7 +52,6 @@ async fn an_endpoint_that_hangs_is_noticed_and_health_says_so_in_time() {
     }
     for client in clients {
         let (noticed, longest) = client.await.expect("it is noticed");
-        println!("noticed after {noticed:?}, longest {longest:?}");
         assert!(noticed < Duration::from_secs(20), "{noticed:?}");
         assert!(longest < LONGEST, "{longest:?}");
     }
@@ -62,6 +61,5 @@ async fn an_endpoint_that_hangs_is_noticed_and_health_says_so_in_time() {
         assert!(healed.elapsed() < Duration::from_secs(20), "it does not come back");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    println!("ready again after {:?}", healed.elapsed());
     tenant.get("/v1/sessions/mine").await.expect(StatusCode::OK);
 }
