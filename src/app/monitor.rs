@@ -183,6 +183,9 @@ mod tests {
         for _ in 0..5 {
             assert!(breaker.execute(&Batch::one(Command::time())).await.is_err());
         }
+        while !door.is_open() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
         let asked = redis.0.1.load(Ordering::SeqCst);
         assert!(door.is_open() && monitor.ask().await.is_err());
         assert_eq!(redis.0.1.load(Ordering::SeqCst), asked, "a door that is shut is not asked");
