@@ -44,7 +44,7 @@ pub struct Application {
     standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
-    monitor: Arc<Monitor>,
+    monitor: Monitor,
     metrics: Arc<Metrics>,
     http_metrics: HttpMetrics,
     draining: Draining,
@@ -87,12 +87,13 @@ impl Application {
         let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(registry),
-            monitor: Arc::new(Monitor::new(
+            monitor: Monitor::new(
                 database.clone(),
-                (backend.doors.clone(), backend.outage.clone()),
+                backend.doors.clone(),
+                backend.outage.clone(),
                 draining.clone(),
                 config.platform.request_timeout,
-            )),
+            ),
             config: Arc::new(config),
             database,
             doors: backend.doors,
@@ -153,7 +154,8 @@ impl Application {
     }
 
     fn capabilities(&self) -> Endpoints {
-        let health = http::health(self.monitor.clone(), self.metrics.clone(), self.config.metrics_token.clone());
+        let health =
+            http::health(Arc::new(self.monitor.clone()), self.metrics.clone(), self.config.metrics_token.clone());
         table(self.config.platform.admin_key.is_some()).and(health)
     }
 }

@@ -9,26 +9,28 @@ use crate::http::server::Draining;
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// An answer is good for this long: health checks of many balancers cost the backend two commands a second.
 const GOOD_FOR: Duration = Duration::from_millis(500);
 /// A bad one for this long: it must not hide that the backend is back.
 const BAD_FOR: Duration = Duration::from_millis(100);
-/// Whoever asks for health hears how it is, also where an attempt may take longer than a request.
-const LONGEST: Duration = Duration::from_secs(2);
 /// How often a healthy backend is asked, for its clock may drift. An idle server should cost next to nothing.
 const WATCH: Duration = Duration::from_secs(30);
 
-/// Watches one backend.
+/// The longest that it is waited for: whoever asks about its health wants to hear that it hangs.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Watches one backend; all clones watch it together.
+#[derive(Clone)]
 pub(super) struct Monitor {
     database: Database,
     doors: Doors,
     outage: Outage,
-    patience: Duration,
     started: Instant,
     draining: Draining,
-    last: Mutex<Option<Known>>,
+    patience: Duration,
+    last: Arc<Mutex<Option<Known>>>,
 }
 
 /// What the backend answered, and when: after how many changes of its doors.
@@ -39,21 +41,22 @@ struct Known {
 }
 
 impl Monitor {
-    /// Over this backend, which is asked for as long as a request may take, and no longer than [`LONGEST`].
+    /// For requests that take at most so long: what is asked here takes less.
     pub(super) fn new(
         database: Database,
-        (doors, outage): (Doors, Outage),
+        doors: Doors,
+        outage: Outage,
         draining: Draining,
         request_timeout: Duration,
     ) -> Self {
-        let patience = request_timeout.min(LONGEST).mul_f64(0.9);
-        Monitor { database, doors, outage, patience, started: Instant::now(), draining, last: Mutex::new(None) }
+        let patience = PATIENCE.min(request_timeout / 2);
+        Monitor { database, doors, outage, started: Instant::now(), draining, patience, last: Arc::default() }
     }
 
     /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
-    /// question. While every door is shut there is nothing to ask: the doors are being probed.
+    /// question, which goes on when they leave: it must not begin anew for each of many who do not stay.
     async fn ask(&self) -> Result<(), Error> {
-        let mut last = self.last.lock().await;
+        let last = self.last.clone().lock_owned().await;
         let changes = self.doors.changes();
         if let Some(known) = &*last
             && known.at.elapsed() < if known.answer.is_ok() { GOOD_FOR } else { BAD_FOR }
@@ -61,6 +64,12 @@ impl Monitor {
         {
             return known.answer.clone();
         }
+        let question = tokio::spawn(self.clone().ask_anew(last, changes));
+        question.await.unwrap_or(Err(Error::new(ErrorKind::Disconnected, Delivery::Unknown)))
+    }
+
+    /// While every door is shut there is nothing to ask: the doors are being probed.
+    async fn ask_anew(self, mut last: OwnedMutexGuard<Option<Known>>, changes: u64) -> Result<(), Error> {
         let answer = if self.outage.is_on() {
             Err(Error::new(self.why_shut(), Delivery::NotSent))
         } else {
@@ -89,7 +98,7 @@ impl Monitor {
     }
 
     /// Asks for ever: often while the backend is ill, so that its return is noticed.
-    pub(super) async fn watch(self: Arc<Self>) {
+    pub(super) async fn watch(self) {
         loop {
             let pause = if self.ask().await.is_ok() { WATCH } else { GOOD_FOR };
             tokio::time::sleep(pause).await;
@@ -176,7 +185,7 @@ mod tests {
         let probe = Batch::one(Command::raw(Effect::Read, ["GET"]));
         let breaker = Arc::new(Breaker::new(redis.clone(), door.clone(), probe));
         let database = Database::new(breaker.clone(), "t", BackendClock::new(clock));
-        let monitor = Monitor::new(database, (Doors::one(door.clone()), outage), Draining::default(), LONGEST);
+        let monitor = Monitor::new(database, Doors::one(door.clone()), outage, Draining::default(), PATIENCE);
         assert!(monitor.ask().await.is_ok());
         redis.0.0.store(true, Ordering::SeqCst);
         assert!(monitor.ask().await.is_ok(), "nobody has noticed yet");
@@ -187,7 +196,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let asked = redis.0.1.load(Ordering::SeqCst);
-        assert!(door.is_open() && monitor.ask().await.is_err());
+        assert!(monitor.ask().await.is_err());
         assert_eq!(redis.0.1.load(Ordering::SeqCst), asked, "a door that is shut is not asked");
         redis.0.0.store(false, Ordering::SeqCst);
         while door.is_open() {

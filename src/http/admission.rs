@@ -2,9 +2,10 @@
 //!
 //! Whoever comes when too many requests are in flight is turned away before anything else is done for it:
 //! that costs next to nothing, and the caller learns at once what it would else have learned after waiting.
-//! Four bounds: requests in flight over all workers, under a limit that follows how long they take; a
-//! tenant's share of them; the endpoints that anyone may call, which have slots of their own so that health
-//! is answered in any crowd; and the bytes of all bodies together.
+//! The bounds: requests in flight over all workers, under a limit that follows how long they take; a tenant's
+//! share of them; half of them for keys that must be asked for, as anyone can make those up; the bytes of all
+//! bodies together, and a tenant's part of those. Health, metrics and documentation take no slot, so that no
+//! crowd keeps them from being answered: none of them costs the backend anything that grows with their number.
 
 mod limit;
 mod metrics;
@@ -24,12 +25,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// Slots of the endpoints that anyone may call.
-const PUBLIC: u32 = 64;
 /// The limit does not shrink below so many requests for each worker: that keeps a core busy.
 const LEAST_PER_WORKER: u32 = 4;
 /// The bytes of all bodies together; a single one of the largest size always fits.
 const BODIES: usize = 64 << 20;
+/// A tenant's part of them, likewise.
+const BODIES_OF_TENANT: usize = BODIES / 4;
+/// The bytes of large answers that are still being sent: while there are so many, no more are made.
+const ANSWERS: usize = 64 << 20;
+/// A tenant's part of them.
+const ANSWERS_OF_TENANT: usize = ANSWERS / 4;
 /// Tenants whose counters a worker remembers.
 const REMEMBERED: usize = 1024;
 
@@ -37,17 +42,23 @@ const REMEMBERED: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Crowd {
     Process,
-    Public,
+    Strangers,
     Tenant,
     Bodies,
+    BodiesOfTenant,
+    Answers,
+    AnswersOfTenant,
 }
 
 impl Crowd {
-    const ALL: [(Crowd, &'static str); 4] = [
+    const ALL: [(Crowd, &'static str); 7] = [
         (Crowd::Process, "in_flight"),
-        (Crowd::Public, "public"),
+        (Crowd::Strangers, "unknown_keys"),
         (Crowd::Tenant, "tenant"),
         (Crowd::Bodies, "body_bytes"),
+        (Crowd::BodiesOfTenant, "tenant_body_bytes"),
+        (Crowd::Answers, "answer_bytes"),
+        (Crowd::AnswersOfTenant, "tenant_answer_bytes"),
     ];
 }
 
@@ -56,9 +67,11 @@ impl Crowd {
 pub struct Admission {
     start: Instant,
     in_flight: AtomicU32,
-    public: AtomicU32,
+    strangers: AtomicU32,
     body_bytes: AtomicUsize,
+    answer_bytes: AtomicUsize,
     most_body_bytes: usize,
+    most_body_bytes_of_tenant: usize,
     limit: Limit,
     /// The counters of tenants that have requests in flight, and of some more.
     tenants: Mutex<Counters>,
@@ -67,9 +80,17 @@ pub struct Admission {
 
 #[derive(Debug, Default)]
 struct Counters {
-    by_tenant: HashMap<TenantId, Weak<AtomicU32>>,
+    by_tenant: HashMap<TenantId, Weak<Taken>>,
     /// At this size those that nobody uses are cleared away.
     clear_at: usize,
+}
+
+/// What a tenant has of what there is.
+#[derive(Debug, Default)]
+struct Taken {
+    slots: AtomicU32,
+    body_bytes: AtomicUsize,
+    answer_bytes: AtomicUsize,
 }
 
 impl Admission {
@@ -79,30 +100,47 @@ impl Admission {
         Admission {
             start: Instant::now(),
             in_flight: AtomicU32::new(0),
-            public: AtomicU32::new(0),
+            strangers: AtomicU32::new(0),
             body_bytes: AtomicUsize::new(0),
+            answer_bytes: AtomicUsize::new(0),
             most_body_bytes: BODIES.max(settings.max_body_bytes),
+            most_body_bytes_of_tenant: BODIES_OF_TENANT.max(settings.max_body_bytes),
             limit: Limit::new(least, settings.max_in_flight, settings.request_timeout / 2),
             tenants: Mutex::default(),
             refused: Default::default(),
         }
     }
 
-    /// So many slots for a request that has just come; it needs one that is free, so that none is too heavy
-    /// to be served alone.
+    /// So many slots for a request that has just come, but no more than half of all, or it would keep
+    /// everybody out while the limit is low; it needs one that is free. What anyone may call needs none.
     ///
     /// # Errors
     /// 503 `overloaded` when there is none.
     pub(super) fn enter(&self, access: Access, slots: u32) -> Result<Slot<'_>, Problem> {
-        let (count, limit, crowd) = match access {
-            Access::Public => (&self.public, PUBLIC, Crowd::Public),
-            Access::Admin | Access::Tenant(_) => (&self.in_flight, self.limit.now(), Crowd::Process),
-        };
-        let before = count.fetch_add(slots, Relaxed);
+        if access == Access::Public {
+            return Ok(Slot { admission: self, slots: Cell::new(0), in_a_crowd: false });
+        }
+        let limit = self.limit.now();
+        let slots = slots.min((limit / 2).max(1));
+        let before = self.in_flight.fetch_add(slots, Relaxed);
         let in_a_crowd = before.saturating_mul(2) >= limit;
-        let slot = Slot { admission: self, count, slots: Cell::new(slots), access, in_a_crowd };
+        let slot = Slot { admission: self, slots: Cell::new(slots), in_a_crowd };
         // Dropping the slot gives it back.
-        if before < limit { Ok(slot) } else { Err(self.refuse(crowd)) }
+        if self.answer_bytes.load(Relaxed) >= ANSWERS {
+            return Err(self.refuse(Crowd::Answers));
+        }
+        if before < limit { Ok(slot) } else { Err(self.refuse(Crowd::Process)) }
+    }
+
+    /// A place for a request whose key must be asked for. There are half as many as slots: keys that nobody
+    /// has keep those who are known from no more than that.
+    ///
+    /// # Errors
+    /// 503 `overloaded` when there is none.
+    pub(super) fn stranger(&self) -> Result<Stranger<'_>, Problem> {
+        let before = self.strangers.fetch_add(1, Relaxed);
+        let place = Stranger(self);
+        if before < self.limit.now().div_ceil(2) { Ok(place) } else { Err(self.refuse(Crowd::Strangers)) }
     }
 
     fn refuse(&self, crowd: Crowd) -> Problem {
@@ -110,7 +148,9 @@ impl Admission {
             count.fetch_add(1, Relaxed);
         }
         match crowd {
-            Crowd::Tenant => Problem::new(Code::TenantBusy, "Wait for the tenant's other requests to end."),
+            Crowd::Tenant | Crowd::BodiesOfTenant | Crowd::AnswersOfTenant => {
+                Problem::new(Code::TenantBusy, "Wait for the tenant's other requests to end.")
+            }
             _ => Problem::new(Code::Overloaded, "Nothing was done. Try again later."),
         }
     }
@@ -124,7 +164,7 @@ impl Admission {
     }
 
     /// The counter of a tenant, the same for all workers for as long as anyone holds it.
-    fn counter(&self, tenant: &TenantId) -> Arc<AtomicU32> {
+    fn counter(&self, tenant: &TenantId) -> Arc<Taken> {
         let mut counters = self.tenants.lock();
         if let Some(counter) = counters.by_tenant.get(tenant).and_then(Weak::upgrade) {
             return counter;
@@ -143,9 +183,8 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Slot<'a> {
     admission: &'a Admission,
-    count: &'a AtomicU32,
+    /// None where it needs no place.
     slots: Cell<u32>,
-    access: Access,
     in_a_crowd: bool,
 }
 
@@ -153,7 +192,7 @@ impl Slot<'_> {
     /// The request was answered `now`, after it had waited for this server alone since then; of so many
     /// slots, or none where it was not served.
     pub(super) fn answered(&self, since: Instant, now: Instant, served: u32) {
-        if self.access != Access::Public {
+        if self.slots.get() > 0 {
             let (took, at) =
                 (now.saturating_duration_since(since), now.saturating_duration_since(self.admission.start));
             self.admission.limit.observe(took, served, self.in_a_crowd, at);
@@ -163,7 +202,19 @@ impl Slot<'_> {
 
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
-        self.count.fetch_sub(self.slots.get(), Relaxed);
+        if self.slots.get() > 0 {
+            self.admission.in_flight.fetch_sub(self.slots.get(), Relaxed);
+        }
+    }
+}
+
+/// A place among those whose keys are being asked for; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Stranger<'a>(&'a Admission);
+
+impl Drop for Stranger<'_> {
+    fn drop(&mut self) {
+        self.0.strangers.fetch_sub(1, Relaxed);
     }
 }
 
@@ -176,7 +227,7 @@ pub(super) struct Entrance {
 }
 
 /// Shared by all workers, and cheap to pass on within one.
-type Counter = Rc<Arc<AtomicU32>>;
+type Counter = Rc<Arc<Taken>>;
 type Remembered = (Arc<Tenant>, Counter);
 
 impl Entrance {
@@ -194,12 +245,14 @@ impl Entrance {
     /// 503 `tenant_busy` when the share is used up.
     pub(super) fn admit(self: &Rc<Self>, slot: &Slot<'_>, tenant: Option<&Arc<Tenant>>) -> Result<Load, Problem> {
         // All but one slot are the load's from here on, which may learn that it needs fewer.
-        let slots = slot.slots.replace(1);
+        let slots = slot.slots.get();
+        slot.slots.set(slots.min(1));
         let (entrance, more, bytes) = (self.clone(), Cell::new(slots.saturating_sub(1)), Cell::new(0));
         let Some(tenant) = tenant else { return Ok(Load { entrance, share: None, more, bytes }) };
         let (counter, share) = (self.counter(tenant), self.admission.share(tenant));
-        let before = counter.fetch_add(slots, Relaxed);
+        let before = counter.slots.fetch_add(slots, Relaxed);
         let load = Load { entrance, share: Some(counter), more, bytes };
+        load.room_to_answer()?;
         if before < share { Ok(load) } else { Err(self.admission.refuse(Crowd::Tenant)) }
     }
 
@@ -242,33 +295,76 @@ impl Load {
         let back = self.more.replace(kept) - kept;
         self.entrance.admission.in_flight.fetch_sub(back, Relaxed);
         if let Some(counter) = &self.share {
-            counter.fetch_sub(back, Relaxed);
+            counter.slots.fetch_sub(back, Relaxed);
         }
     }
 
     /// Takes room for so many more bytes of the request's body.
     ///
     /// # Errors
-    /// 503 `overloaded` when the bodies of others fill it.
+    /// 503 `overloaded` when the bodies of others fill it, `tenant_busy` when those of the tenant fill its part.
     pub(super) fn hold(&self, bytes: usize) -> Result<(), Problem> {
         let admission = &self.entrance.admission;
         self.bytes.set(self.bytes.get() + bytes);
-        let before = admission.body_bytes.fetch_add(bytes, Relaxed);
-        if before + bytes <= admission.most_body_bytes { Ok(()) } else { Err(admission.refuse(Crowd::Bodies)) }
+        let all = admission.body_bytes.fetch_add(bytes, Relaxed) + bytes;
+        let own = self.share.as_ref().map_or(0, |share| share.body_bytes.fetch_add(bytes, Relaxed) + bytes);
+        if own > admission.most_body_bytes_of_tenant {
+            return Err(admission.refuse(Crowd::BodiesOfTenant));
+        }
+        if all <= admission.most_body_bytes { Ok(()) } else { Err(admission.refuse(Crowd::Bodies)) }
+    }
+
+    /// Whether the tenant reads its large answers as fast as it asks for them.
+    ///
+    /// # Errors
+    /// 503 `tenant_busy` when those that are still being sent fill its part.
+    pub(super) fn room_to_answer(&self) -> Result<(), Problem> {
+        let sending = self.share.as_ref().map_or(0, |share| share.answer_bytes.load(Relaxed));
+        if sending < ANSWERS_OF_TENANT { Ok(()) } else { Err(self.entrance.admission.refuse(Crowd::AnswersOfTenant)) }
+    }
+
+    /// Takes so many bytes for an answer, for as long as it is being sent.
+    pub(super) fn sends(&self, bytes: usize) -> Sending {
+        let (entrance, share) = (self.entrance.clone(), self.share.clone());
+        entrance.admission.answer_bytes.fetch_add(bytes, Relaxed);
+        if let Some(share) = &share {
+            share.answer_bytes.fetch_add(bytes, Relaxed);
+        }
+        Sending { entrance, share, bytes }
+    }
+}
+
+/// The bytes of an answer on its way; given back when this is dropped.
+pub(super) struct Sending {
+    entrance: Rc<Entrance>,
+    share: Option<Counter>,
+    bytes: usize,
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.entrance.admission.answer_bytes.fetch_sub(self.bytes, Relaxed);
+        if let Some(share) = &self.share {
+            share.answer_bytes.fetch_sub(self.bytes, Relaxed);
+        }
     }
 }
 
 impl Drop for Load {
     fn drop(&mut self) {
         let admission = &self.entrance.admission;
+        let (more, bytes) = (self.more.get(), self.bytes.get());
         if let Some(counter) = &self.share {
-            counter.fetch_sub(self.slots(), Relaxed);
+            counter.slots.fetch_sub(1 + more, Relaxed);
+            if bytes > 0 {
+                counter.body_bytes.fetch_sub(bytes, Relaxed);
+            }
         }
-        if self.more.get() > 0 {
-            admission.in_flight.fetch_sub(self.more.get(), Relaxed);
+        if more > 0 {
+            admission.in_flight.fetch_sub(more, Relaxed);
         }
-        if self.bytes.get() > 0 {
-            admission.body_bytes.fetch_sub(self.bytes.get(), Relaxed);
+        if bytes > 0 {
+            admission.body_bytes.fetch_sub(bytes, Relaxed);
         }
     }
 }

@@ -60,12 +60,16 @@ fn is_admin(presented: &str, platform: &Platform) -> bool {
     platform.admin_key_digest().is_some_and(|known| id::same_digest(&digest, known))
 }
 
+async fn verify(presented: &str, platform: &Platform, deadline: Deadline) -> Result<Verification, Problem> {
+    platform.registry().verify_if(presented, deadline, || platform.admission().stranger()).await
+}
+
 async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
     if is_admin(presented, platform) {
         return Ok(Principal { actor: Actor::Admin, tenant: None });
     }
-    match platform.registry().verify(presented, deadline).await? {
+    match verify(presented, platform, deadline).await? {
         Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
         Verification::Unknown => Err(unauthorized()),
     }
@@ -84,7 +88,7 @@ async fn tenant_api(
     };
     let verified = match remembered {
         Some(verified) => verified,
-        None => platform.registry().verify(presented, deadline).await?,
+        None => verify(presented, platform, deadline).await?,
     };
     if let Verification::Known(identity) = verified {
         let actor = Actor::Key { id: identity.key.id, scopes: identity.key.scopes };

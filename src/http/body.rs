@@ -57,12 +57,13 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
 /// The whole body of a request.
 ///
 /// # Errors
-/// 413 above the size limit, 503 when there is no room for it among others', 415 when it is encoded, 408 when it stalls for nearly as long as the whole
-/// request may take, 400 when it ends early.
+/// 413 above the size limit, 503 when there is no room for it among others', 415 when it is encoded, 408 when it is
+/// not here by the request's deadline, 400 when it ends early.
 pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let walk =
         gate::walk(request).ok_or_else(|| Problem::new(Code::Internal, "The request could not be completed."))?;
-    let patience = walk.platform.settings().request_timeout * 9 / 10;
+    // Whatever came before the body, it is this that is late, and nothing was done.
+    let patience = walk.deadline.left(walk.platform.settings().request_timeout);
     let limit = walk.platform.settings().max_body_bytes;
     let late = |_| Err(Problem::new(Code::RequestTimeout, "Send the whole body without pauses."));
     walk.since.set(None);

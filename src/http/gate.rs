@@ -5,6 +5,8 @@ use super::admission::{Admission, Entrance, Load, Slot};
 use super::authenticate::authenticate;
 use super::endpoints::{Access, Endpoint};
 use super::idempotency;
+use super::large;
+use super::metrics::{EndpointMetrics, HttpMetrics};
 use super::ports::IdempotencyRecords;
 use super::principal::Principal;
 use super::problem::Problem;
@@ -23,10 +25,6 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::Unit;
 use std::cell::{Cell, OnceCell};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -92,6 +90,10 @@ impl Platform {
         &*self.idempotency
     }
 
+    pub(super) fn admission(&self) -> &Admission {
+        self.entrance.admission()
+    }
+
     pub(super) fn draining(&self) -> &Draining {
         &self.draining
     }
@@ -105,71 +107,6 @@ static FAILURES: Sparing = Sparing::new();
 
 /// How much of a request's time the backend may take: the rest is for saying how it ended.
 const BACKEND_SHARE: f64 = 0.9;
-
-type EndpointLabels = [(&'static str, String); 2];
-type AnswerLabels = [(&'static str, String); 3];
-
-/// The metrics of all endpoints: labelled by method and path pattern, never by a name or a tenant.
-#[derive(Clone)]
-pub struct HttpMetrics {
-    duration: Family<EndpointLabels, Histogram, fn() -> Histogram>,
-    refusal: Histogram,
-    answers: Family<AnswerLabels, Counter>,
-}
-
-/// The handles of one endpoint: a request looks nothing up.
-#[derive(Clone)]
-pub(super) struct EndpointMetrics {
-    duration: Histogram,
-    refusal: Histogram,
-    classes: [Counter; 5],
-}
-
-impl HttpMetrics {
-    /// Registers them.
-    pub fn register(registry: &mut prometheus_client::registry::Registry) -> Self {
-        let registry = registry.sub_registry_with_prefix("agentapi_http");
-        let metrics = HttpMetrics {
-            duration: Family::new_with_constructor(|| {
-                Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0])
-            }),
-            refusal: Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0]),
-            answers: Family::default(),
-        };
-        let help = "Time from head to answer of requests turned away because too much is going on";
-        registry.register_with_unit("overload_refusal_duration", help, Unit::Seconds, metrics.refusal.clone());
-        registry.register_with_unit(
-            "request_duration",
-            "Time from head to answer",
-            Unit::Seconds,
-            metrics.duration.clone(),
-        );
-        registry.register("answers", "Answers by class of status", metrics.answers.clone());
-        metrics
-    }
-
-    pub(super) fn endpoint(&self, endpoint: &Endpoint) -> EndpointMetrics {
-        let (method, path) = (("method", endpoint.method.to_string()), ("path", endpoint.path.clone()));
-        let class = |class: &str| {
-            self.answers.get_or_create_owned(&[method.clone(), path.clone(), ("status", class.to_owned())])
-        };
-        EndpointMetrics {
-            duration: self.duration.get_or_create_owned(&[method.clone(), path.clone()]),
-            refusal: self.refusal.clone(),
-            classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(class),
-        }
-    }
-}
-
-impl EndpointMetrics {
-    fn observe(&self, status: StatusCode, elapsed: Duration, is_overload: bool) {
-        let histogram = if is_overload { &self.refusal } else { &self.duration };
-        histogram.observe(elapsed.as_secs_f64());
-        if let Some(class) = self.classes.get(usize::from(status.as_u16() / 100).saturating_sub(1)) {
-            class.inc();
-        }
-    }
-}
 
 /// What has been learned of a request so far; extractors read it.
 pub(super) struct Walk {
@@ -189,6 +126,14 @@ pub(super) struct Walk {
 const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
 
 impl Walk {
+    /// Tells how long the request took, and whether that was for something. One that was refused on the way
+    /// here, or that waited for its client, shows nothing.
+    fn tell(&self, slot: &Slot<'_>, now: Instant, status: StatusCode) {
+        if let Some(since) = self.since.get() {
+            slot.answered(since, now, if status.is_server_error() { 0 } else { self.load.slots() });
+        }
+    }
+
     fn say_if_degraded(&self, answer: Result<HttpResponse, Problem>) -> Result<HttpResponse, Problem> {
         if self.degraded.get().is_none_or(|degraded| !degraded.load(Ordering::Relaxed)) {
             return answer;
@@ -221,7 +166,7 @@ pub(super) async fn serve(
     let trace = Trace::of(&request);
     let access = endpoint.access;
     let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
-    let slot = platform.entrance.admission().enter(access, slots(&endpoint, &request));
+    let slot = platform.admission().enter(access, slots(&endpoint, &request));
     let answer = match &slot {
         Err(problem) => Err(problem.clone()),
         Ok(slot) => {
@@ -239,12 +184,8 @@ pub(super) async fn serve(
     }
     let response = finish(answer, &request, &trace, access, platform.draining());
     let (status, now) = (response.status(), Instant::now());
-    if let Ok(slot) = &slot {
-        let walk = walk(&request);
-        if let Some(since) = walk.as_ref().map_or(Some(start), |walk| walk.since.get()) {
-            let served = walk.filter(|_| !status.is_server_error()).map_or(0, |walk| walk.load.slots());
-            slot.answered(since, now, served);
-        }
+    if let (Ok(slot), Some(walk)) = (&slot, walk(&request)) {
+        walk.tell(slot, now, status);
     }
     let elapsed = now.saturating_duration_since(start);
     metrics.observe(status, elapsed, is_overload);
@@ -291,13 +232,25 @@ async fn answer(
             Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
             None => endpoint.run(request.clone(), payload).await,
         };
-        walk.say_if_degraded(answer)
+        let answer = walk.say_if_degraded(answer)?;
+        if !large::is_large(&answer) {
+            return Ok(answer);
+        }
+        if reads(request) {
+            // What was done must be told, whatever that takes.
+            walk.load.room_to_answer()?;
+        }
+        Ok(large::in_pieces(answer, walk.principal.as_ref().map(|_| &walk.load)))
     };
     let late = || {
         let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");
         Err(if has_begun.get() { problem.with_unknown_outcome() } else { problem })
     };
     platform.patience.within(pin!(work)).await.unwrap_or_else(late)
+}
+
+fn reads(request: &HttpRequest) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD)
 }
 
 fn finish(
@@ -307,9 +260,8 @@ fn finish(
     access: Access,
     draining: &Draining,
 ) -> HttpResponse {
-    let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let mut response = answer.unwrap_or_else(|problem| {
-        let problem = if reads { problem.of_a_read() } else { problem };
+        let problem = if reads(request) { problem.of_a_read() } else { problem };
         problem.into_response(trace.request_id())
     });
     let headers = response.headers_mut();

@@ -5,22 +5,22 @@ use super::openapi;
 use crate::base::code::Code;
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_SECURITY_POLICY;
+use actix_web::web::Bytes;
 use std::fmt::Write as _;
-use std::sync::Arc;
 
 /// The endpoints that describe the others: `/openapi.json` and `/docs`.
 pub fn documentation(described: &Endpoints) -> Endpoints {
-    let description: Arc<str> = openapi::document(described).to_string().into();
-    let page: Arc<str> = page(described).into();
+    let description = Bytes::from(openapi::document(described).to_string());
+    let page = Bytes::from(page(described));
     Endpoints::default()
         .get("/openapi.json", Access::Public, move || {
-            let text = description.to_string();
+            let text = description.clone();
             async move { Ok(HttpResponse::Ok().content_type("application/json").body(text)) }
         })
         .says("This API as an OpenAPI 3.1 document")
         .answers_empty(200, "The document")
         .get("/docs", Access::Public, move || {
-            let html = page.to_string();
+            let html = page.clone();
             async move {
                 let policy = (CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'");
                 Ok(HttpResponse::Ok().insert_header(policy).content_type("text/html; charset=utf-8").body(html))

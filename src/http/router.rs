@@ -4,7 +4,8 @@
 //! name, and a request costs no regular expression.
 
 use super::endpoints::{Endpoint, Endpoints};
-use super::gate::{self, EndpointMetrics, HttpMetrics, Platform};
+use super::gate::{self, Platform};
+use super::metrics::{EndpointMetrics, HttpMetrics};
 use super::problem::Problem;
 use crate::base::code::Code;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse, fn_service};

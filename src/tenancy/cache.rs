@@ -31,6 +31,11 @@ impl Remembered {
         }
     }
 
+    /// Whose key it was, whenever that was.
+    pub(super) fn before(&self, id: KeyId) -> Option<Identity> {
+        self.keys.get(&id).map(|(_, identity)| identity)
+    }
+
     /// Keeps what was loaded after `epoch` was read.
     pub(super) fn keep_key(&self, id: KeyId, epoch: Epoch, identity: Option<Identity>) {
         match identity {

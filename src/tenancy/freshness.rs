@@ -123,13 +123,22 @@ impl Freshness {
     /// The epoch that holds for a request that starts now. Costs no round trip while the last look is
     /// young; an error when the backend could not be asked and the last look is too old.
     pub(super) async fn epoch(self: &Arc<Self>, deadline: Deadline) -> Result<Epoch, Error> {
+        if let Some(epoch) = self.epoch_at_once() {
+            return Ok(epoch);
+        }
+        self.wait_for_look(self.clock.micros(), deadline).await?;
+        Ok(Epoch(self.epoch.load(Ordering::Acquire)))
+    }
+
+    /// The same where nothing has to be waited for.
+    pub(super) fn epoch_at_once(self: &Arc<Self>) -> Option<Epoch> {
         let asked = self.clock.micros();
         match self.age(asked) {
             Some(age) if age < LOOK_AFTER => {}
             Some(age) if age < WAIT_AFTER => self.look_in_background(asked),
-            _ => self.wait_for_look(asked, deadline).await?,
+            _ => return None,
         }
-        Ok(Epoch(self.epoch.load(Ordering::Acquire)))
+        Some(Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
     /// The epoch of the last look, during an outage, if that look was not long before it.

@@ -97,13 +97,40 @@ impl Registry {
     /// Tells whose key was presented. A change by an admin is in force on every server for requests that
     /// start a second later. An error means that the backend could not be asked: refuse with 503.
     pub async fn verify(&self, presented: &str, deadline: Deadline) -> Result<Verification, Error> {
+        self.verify_if(presented, deadline, || Ok::<(), Error>(())).await
+    }
+
+    /// The same. Where the backend must be waited for because of a key that was not found good before, `may`
+    /// says whether that is done; what it gives is held until the backend has answered.
+    pub async fn verify_if<P, E: From<Error>>(
+        &self,
+        presented: &str,
+        deadline: Deadline,
+        may: impl Fn() -> Result<P, E>,
+    ) -> Result<Verification, E> {
         let Some(presented) = PresentedKey::parse(presented) else { return Ok(Verification::Unknown) };
-        let epoch = self.freshness.epoch(deadline).await?;
+        let may_stranger = || {
+            let before = self.remembered.before(presented.id());
+            if before.is_some_and(|identity| identity.key.is(&presented)) { Ok(None) } else { may().map(Some) }
+        };
+        let (epoch, mut place) = match self.freshness.epoch_at_once() {
+            Some(epoch) => (epoch, None),
+            None => {
+                let place = may_stranger()?;
+                (self.freshness.epoch(deadline).await?, place)
+            }
+        };
         let known = match self.remembered.key(presented.id(), epoch) {
             Some(known) => known,
-            // Boxed, as it is rare and large: every request would carry the room for it.
-            None => Box::pin(self.load_identity(presented.id(), epoch, deadline)).await?,
+            None => {
+                if place.is_none() {
+                    place = may_stranger()?;
+                }
+                // Boxed, as it is rare and large: every request would carry the room for it.
+                Box::pin(self.load_identity(presented.id(), epoch, deadline)).await?
+            }
         };
+        drop(place);
         let now = self.db.now();
         match known {
             Some(identity) if identity.key.is(&presented) && !identity.key.is_expired(now) => {

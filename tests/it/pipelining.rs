@@ -2,7 +2,7 @@
 
 use agentapi::db::transport::layers::pipelining::Pipelining;
 use agentapi::db::transport::{Execution, RedisTransport};
-use agentapi::db::{Batch, Command, Delivery, Effect, Error, ErrorKind, Reply};
+use agentapi::db::{Batch, Command, Delivery, Effect, Error, ErrorKind, Reply, TOO_LONG};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
@@ -258,7 +258,8 @@ async fn a_shared_request_is_bounded_in_commands_and_in_bytes() {
     let many = |count: usize| Batch::pipeline((0..count).map(|_| command("x")).collect());
     let mut calls = vec![call(&layer, many(1))];
     settle().await;
-    for batch in [many(600), many(400), many(1), many(2000), many(1), megabytes(3), megabytes(2), megabytes(9)] {
+    let thousand = (0..31).map(|_| many(32)).chain([many(8)]);
+    for batch in thousand.chain([many(1), megabytes(3), megabytes(2), megabytes(9)]) {
         calls.push(call(&layer, batch));
     }
     settle().await;
@@ -266,7 +267,7 @@ async fn a_shared_request_is_bounded_in_commands_and_in_bytes() {
     for call in calls {
         assert!(call.await.unwrap().is_ok());
     }
-    assert_eq!(echo.sizes(), [1, 1000, 1, 2000, 2, 1, 1]);
+    assert_eq!(echo.sizes(), [1, 1000, 2, 1, 1]);
 }
 
 #[tokio::test]
@@ -317,5 +318,63 @@ async fn the_queue_is_bounded_in_bytes_and_counts_only_those_who_wait() {
     echo.gate.add_permits(20);
     for call in again.into_iter().chain([sent]) {
         assert!(call.await.unwrap().is_ok());
+    }
+}
+
+/// Answers with the last argument, unless all of them together are longer than ten bytes.
+#[derive(Default)]
+struct Narrow(Mutex<Vec<usize>>);
+
+impl RedisTransport for Narrow {
+    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            self.0.lock().push(batch.commands().len());
+            let answers: Vec<_> =
+                batch.commands().iter().filter_map(|command| command.args().last().cloned()).collect();
+            if answers.iter().map(|answer| answer.len()).sum::<usize>() > 10 {
+                return Err(Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Unknown));
+            }
+            Ok(answers.into_iter().map(Reply::Bulk).collect())
+        })
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_long_for_all_fails_only_whom_it_is_too_long_for() {
+    let narrow = Arc::new(Narrow::default());
+    let layer = Arc::new(Pipelining::new(narrow.clone(), 1));
+    let read = |text: &str| Batch::one(Command::raw(Effect::Read, [text.to_owned()]));
+    let too_long = Err(Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Unknown));
+    let first = call(&layer, read("first"));
+    let small: Vec<_> = ["a", "b", "c", "d", "e"].map(|text| (text, call(&layer, read(text)))).into();
+    let greedy = call(&layer, read("much too long for one"));
+    let once = call(&layer, batch(&["once"]));
+    assert_eq!(first.await.unwrap(), replies(&["first"]));
+    for (text, caller) in small {
+        assert_eq!(caller.await.unwrap(), replies(&[text]), "{text}");
+    }
+    assert_eq!(greedy.await.unwrap(), too_long);
+    assert_eq!(once.await.unwrap(), too_long, "it may have run: it is not sent twice");
+    let sizes = narrow.0.lock().clone();
+    assert!(sizes.contains(&8), "they travelled together at first: {sizes:?}");
+}
+
+#[tokio::test]
+async fn a_heavy_batch_goes_alone_and_leaves_the_places_of_others() {
+    let echo = Echo::new(0, Spoil::Nothing);
+    let layer = Arc::new(Pipelining::new(echo.clone(), 1));
+    let heavy = || Batch::pipeline((0..33).map(|n| command(n.to_string())).collect());
+    let many: Vec<_> = (0..20).map(|_| call(&layer, heavy())).collect();
+    settle().await;
+    let one = call(&layer, batch(&["a"]));
+    let atomic = call(&layer, Batch::atomic(vec![command("b")]));
+    settle().await;
+    let sizes = echo.sizes();
+    assert_eq!(sizes.iter().filter(|size| **size == 33).count(), 8, "the others wait: {sizes:?}");
+    assert_eq!(sizes.iter().filter(|size| **size == 1).count(), 2, "these do not: {sizes:?}");
+    echo.gate.add_permits(22);
+    for caller in many.into_iter().chain([one, atomic]) {
+        assert!(caller.await.unwrap().is_ok());
     }
 }

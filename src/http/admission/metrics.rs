@@ -29,11 +29,13 @@ impl Collector for Shown {
         };
         let in_flight = u64::from(admission.in_flight.load(Relaxed));
         gauge("agentapi_http_in_flight", "Slots taken by requests; a batch takes several", in_flight)?;
-        let public = u64::from(admission.public.load(Relaxed));
-        gauge("agentapi_http_in_flight_public", "Requests in flight to endpoints that anyone may call", public)?;
+        let strangers = u64::from(admission.strangers.load(Relaxed));
+        gauge("agentapi_http_unknown_keys", "Requests whose keys are being asked for", strangers)?;
         gauge("agentapi_http_in_flight_limit", "Slots that there are now", u64::from(admission.limit.now()))?;
         let bytes = admission.body_bytes.load(Relaxed) as u64;
         gauge("agentapi_http_body_bytes", "Bytes of request bodies held in memory", bytes)?;
+        let bytes = admission.answer_bytes.load(Relaxed) as u64;
+        gauge("agentapi_http_answer_bytes", "Bytes of large answers that are still being sent", bytes)?;
         let help = "Requests turned away because too much is going on";
         let kind = ConstCounter::new(0_u64).metric_type();
         let mut refused = encoder.encode_descriptor("agentapi_http_overload_refusals", help, None, kind)?;

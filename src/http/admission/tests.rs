@@ -25,8 +25,8 @@ fn code<T>(outcome: Result<T, Problem>) -> Option<Code> {
 
 /// Slots, body bytes, and slots of the tenant.
 fn taken(admission: &Admission, tenant: &Tenant) -> (u32, usize, u32) {
-    let of_tenant = admission.counter(&tenant.id).load(Relaxed);
-    (admission.in_flight.load(Relaxed) + admission.public.load(Relaxed), admission.body_bytes.load(Relaxed), of_tenant)
+    let of_tenant = admission.counter(&tenant.id).slots.load(Relaxed);
+    (admission.in_flight.load(Relaxed), admission.body_bytes.load(Relaxed), of_tenant)
 }
 
 #[test]
@@ -38,14 +38,46 @@ fn the_request_beyond_the_limit_is_refused_and_takes_nothing() {
     }
     assert_eq!(admission.in_flight.load(Relaxed), 2);
     assert_eq!(admission.refused[Crowd::Process as usize].load(Relaxed), 3);
-    assert!(admission.enter(Access::Public, 1).is_ok(), "these have slots of their own");
+    let public: Vec<_> = (0..1000).map(|_| admission.enter(Access::Public, 1).unwrap()).collect();
+    assert_eq!(admission.in_flight.load(Relaxed), 2, "these need none");
+    let entrance = Entrance::new(admission.clone());
+    drop(public.iter().map(|slot| entrance.admit(slot, None).unwrap()).collect::<Vec<_>>());
+    drop((held, public));
+    assert_eq!(admission.in_flight.load(Relaxed), 0);
+    assert!(admission.enter(Access::Admin, 1).is_ok());
+}
+
+#[test]
+fn keys_that_must_be_asked_for_have_half_of_the_slots_and_follow_the_limit() {
+    let admission = admission(20);
+    let held: Vec<_> = (0..10).map(|_| admission.stranger().unwrap()).collect();
+    assert_eq!(code(admission.stranger()), Some(Code::Overloaded));
     drop(held);
-    assert!(admission.enter(Access::Admin, 1).is_ok());
-    let public: Vec<_> = (0..PUBLIC).map(|_| admission.enter(Access::Public, 1).unwrap()).collect();
-    assert_eq!(code(admission.enter(Access::Public, 1)), Some(Code::Overloaded));
-    assert!(admission.enter(Access::Admin, 1).is_ok());
-    drop(public);
-    assert_eq!(admission.public.load(Relaxed), 0);
+    admission.limit.observe(Duration::from_secs(2), 0, true, Duration::from_secs(2));
+    assert_eq!(admission.limit.now(), 8);
+    let held: Vec<_> = (0..4).map(|_| admission.stranger().unwrap()).collect();
+    assert_eq!(code(admission.stranger()), Some(Code::Overloaded));
+    drop(held);
+    assert_eq!(admission.strangers.load(Relaxed), 0);
+}
+
+#[test]
+fn the_bodies_of_one_tenant_leave_room_for_those_of_others() {
+    let admission = admission(20);
+    let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let (greedy, other) = (tenant("greedy", None), tenant("other", None));
+    let held: Vec<_> = (0..2).map(|_| entrance.admit(&slot, Some(&greedy)).unwrap()).collect();
+    held[0].hold(BODIES_OF_TENANT - 1).unwrap();
+    held[1].hold(1).unwrap();
+    assert_eq!(code(held[1].hold(1)), Some(Code::TenantBusy));
+    let modest = entrance.admit(&slot, Some(&other)).unwrap();
+    modest.hold(BODIES_OF_TENANT).unwrap();
+    drop((held, modest));
+    assert_eq!(admission.counter(&greedy.id).body_bytes.load(Relaxed), 0);
+    entrance.admit(&slot, Some(&greedy)).unwrap().hold(BODIES_OF_TENANT).unwrap();
+    drop(slot);
+    assert_eq!(taken(&admission, &other), (0, 0, 0));
 }
 
 #[test]
@@ -94,20 +126,26 @@ fn a_share_is_half_of_all_at_least_one_and_follows_the_limit() {
 }
 
 #[test]
-fn what_is_heavy_counts_as_much_and_passes_when_it_is_alone() {
-    let (admission, tenant) = (admission(20), tenant("acme", None));
+fn what_is_heavy_counts_as_much_up_to_half_of_all() {
+    let (admission, tenant) = (admission(64), tenant("acme", None));
     let entrance = Entrance::new(admission.clone());
     let slot = admission.enter(Access::Admin, 32).unwrap();
     assert_eq!(taken(&admission, &tenant), (32, 0, 0));
+    let other = admission.enter(Access::Admin, 100).unwrap();
+    assert_eq!(other.slots.get(), 32);
     assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    drop(other);
     let load = entrance.admit(&slot, Some(&tenant)).unwrap();
     assert_eq!(taken(&admission, &tenant), (32, 0, 32));
+    load.weigh(40);
+    let second = admission.enter(Access::Admin, 2).unwrap();
+    assert_eq!(code(entrance.admit(&second, Some(&tenant))), Some(Code::TenantBusy), "its share is 32");
+    drop(second);
     for (slots, left) in [(40, 32), (15, 15), (16, 15)] {
         load.weigh(slots);
         assert_eq!((taken(&admission, &tenant), load.slots()), ((left, 0, left), left), "{slots}");
     }
-    let second = admission.enter(Access::Admin, 2).unwrap();
-    assert_eq!(code(entrance.admit(&second, Some(&tenant))), Some(Code::TenantBusy), "its share is 10");
+    let second = admission.enter(Access::Admin, 1).unwrap();
     load.weigh(0);
     assert_eq!(taken(&admission, &tenant), (2, 0, 1), "one for each request, and nothing for who was refused");
     drop((load, slot, second));
@@ -139,4 +177,16 @@ fn tenants_that_have_gone_leave_no_counters_behind() {
     }
     let known = admission.tenants.lock().by_tenant.len();
     assert!(known <= 4 * REMEMBERED, "{known}");
+}
+
+#[test]
+fn a_heavy_request_leaves_room_for_others_however_low_the_limit_is() {
+    let admission = admission(1024);
+    admission.limit.observe(Duration::from_secs(2), 0, true, Duration::from_secs(2));
+    assert_eq!(admission.limit.now(), 8);
+    let heavy = admission.enter(Access::Admin, 32).unwrap();
+    let others: Vec<_> = (0..4).map(|_| admission.enter(Access::Admin, 1).unwrap()).collect();
+    assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
+    drop((heavy, others));
+    assert_eq!(admission.in_flight.load(Relaxed), 0);
 }

@@ -1,6 +1,7 @@
 //! More than can be served in time: who is turned away, with what, and that the others do not notice.
 
 mod adaptive;
+mod answers;
 mod bodies;
 mod shares;
 mod slots;

@@ -5,9 +5,11 @@ use crate::harness::app::{App, On};
 use crate::harness::chaos_proxy::{ChaosProxy, Mode};
 use crate::harness::raw::{Raw, exchange};
 use crate::harness::redis_server::RedisServer;
+use agentapi::base::id;
 use reqwest::StatusCode;
 use serde_json::json;
-use std::sync::atomic::Ordering::SeqCst;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -106,43 +108,95 @@ async fn a_slot_comes_back_however_its_request_ends() {
 }
 
 #[tokio::test]
-async fn a_crowd_at_the_public_endpoints_takes_no_tenants_slot() {
+async fn whoever_asks_for_health_while_the_backend_hangs_hears_so_soon_and_in_any_crowd() {
     let redis = RedisServer::shared();
     let proxy = ChaosProxy::before(redis.port());
     let url = format!("redis://127.0.0.1:{}", proxy.port());
     let app = App::over(redis, &[&SLOW[..], &[("REDIS_URL", &url), ("MAX_IN_FLIGHT", "1")]].concat());
     proxy.set(Mode::Hold);
-    let crowd: Vec<_> = (0..80)
+    let ends = Arc::new(AtomicBool::new(false));
+    let crowd: Vec<_> = (0..200)
         .map(|_| {
-            let anyone = app.anyone();
-            // What was known of the backend is old by the time the last of them asks.
+            let (anyone, ends) = (app.anyone(), ends.clone());
             tokio::spawn(async move {
-                loop {
+                while !ends.load(SeqCst) {
                     let answer = anyone.get("/status").await;
-                    if answer.status != StatusCode::OK || answer.header("retry-after") == "1" {
-                        return answer;
+                    assert!(answer.header("retry-after").is_empty(), "{answer:?}");
+                    if answer.status == StatusCode::SERVICE_UNAVAILABLE {
+                        assert_eq!(answer.json()["redis_status"], "unhealthy");
+                        return;
                     }
+                }
+                panic!("it never heard");
+            })
+        })
+        .collect();
+    // Others do not stay for the answer, each when its turn comes.
+    for _ in 0..50 {
+        let mut gone = Raw::connect(&app.base);
+        assert!(gone.send(b"GET /status HTTP/1.1\r\nhost: a\r\n\r\n"));
+    }
+    let begun = Instant::now();
+    for _ in 0..20 {
+        for path in ["/health/live", "/metrics", "/docs", "/openapi.json", "/health"] {
+            assert_eq!(app.anyone().get(path).await.status, StatusCode::OK, "{path}");
+        }
+        app.anyone().get("/v1/sessions").await.refused(401, "unauthorized");
+    }
+    for request in crowd {
+        tokio::time::timeout(PATIENCE, request).await.expect("an answer").unwrap();
+    }
+    ends.store(true, SeqCst);
+    // The backend itself is given 50 s.
+    assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
+    assert!(proxy.counts().held.load(SeqCst) > 0, "the backend was held");
+    let ready = app.anyone().get("/health/ready").await.expect(StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(ready["checks"][0]["status"], "unavailable");
+    proxy.set(Mode::Pass);
+    while app.anyone().get("/health/ready").await.status != StatusCode::OK {
+        assert!(begun.elapsed() < 2 * PATIENCE, "it stays red");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_keys_that_nobody_has_leaves_room_for_those_who_are_known() {
+    let redis = RedisServer::shared();
+    let proxy = ChaosProxy::before(redis.port());
+    let url = format!("redis://127.0.0.1:{}", proxy.port());
+    let app = App::over(redis, &[&SLOW[..], &[("REDIS_URL", &url), ("MAX_IN_FLIGHT", "8")]].concat());
+    let known = tenant(&app, "known", Some(8)).await;
+    known.post("/v1/sessions", json!({"user_id": "u1", "id": "s1"})).await.expect(StatusCode::CREATED);
+    proxy.set(Mode::Delay(Duration::from_millis(50)));
+    let ends = Arc::new(AtomicBool::new(false));
+    let flood: Vec<_> = (0..64)
+        .map(|_| {
+            let (anyone, ends) = (app.anyone(), ends.clone());
+            tokio::spawn(async move {
+                while !ends.load(SeqCst) {
+                    let key = well_formed_key();
+                    let answer = anyone.with("x-api-key", &key).get("/v1/sessions").await;
+                    assert!(matches!(answer.status.as_u16(), 401 | 503), "{answer:?}");
                 }
             })
         })
         .collect();
-    let begun = Instant::now();
-    while crowd.iter().filter(|request| request.is_finished()).count() < 16 {
-        assert!(begun.elapsed() < PATIENCE, "too few were refused");
-        tokio::time::sleep(Duration::from_millis(5)).await;
+    while metric(&app, "agentapi_http_overload_refusals_total{reason=\"unknown_keys\"}").await < 10 {
+        tokio::task::yield_now().await;
     }
-    app.anyone().get("/v1/sessions").await.refused(401, "unauthorized");
-    for request in crowd {
-        if request.is_finished() {
-            turned_away(&request.await.unwrap(), "overloaded");
-        } else {
-            request.abort();
-        }
+    for _ in 0..20 {
+        known.get("/v1/sessions/s1").await.expect(StatusCode::OK);
     }
-    proxy.set(Mode::Pass);
-    while app.anyone().get("/metrics").await.status != StatusCode::OK {
-        assert!(begun.elapsed() < 2 * PATIENCE, "their slots do not come back");
+    ends.store(true, SeqCst);
+    for caller in flood {
+        caller.await.unwrap();
     }
-    // The one that asks is one of them.
-    until(&app, "agentapi_http_in_flight_public", 1).await;
+    until(&app, "agentapi_http_unknown_keys", 0).await;
+    until(&app, IN_FLIGHT, 0).await;
+}
+
+/// A key that nobody has and that must be asked for.
+fn well_formed_key() -> String {
+    let body = format!("agk_{}", id::random_base62(59).unwrap());
+    let checksum = id::base62_u32(crc32fast::hash(body.as_bytes()));
+    body + &checksum
 }

@@ -7,7 +7,7 @@
 
 use crate::base::id;
 use crate::db::command::Batch;
-use crate::db::error::{Delivery, Error, ErrorKind};
+use crate::db::error::{Delivery, Error, ErrorKind, TOO_LONG};
 use crate::db::reply::Reply;
 use crate::db::transport::door::{Door, Failure};
 use crate::db::transport::{Execution, RedisTransport};
@@ -136,6 +136,8 @@ impl Verdict {
                 (ErrorKind::Unreachable, _) => Verdict::Failed(Failure::Unreachable),
                 (ErrorKind::Disconnected, _) => Verdict::Failed(Failure::Disconnected),
                 (ErrorKind::Forbidden, _) => Verdict::Failed(Failure::Forbidden),
+                // A caller that asks for more than one answer may hold shuts the door to nobody.
+                (ErrorKind::Protocol(TOO_LONG), _) => Verdict::SaysNothing,
                 // What was not even sent is its caller's: too late, or not to be said.
                 (ErrorKind::TimedOut | ErrorKind::Protocol(_), Delivery::NotSent) => Verdict::SaysNothing,
                 (ErrorKind::TimedOut, _) => Verdict::Failed(Failure::TimedOut),

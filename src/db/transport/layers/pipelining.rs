@@ -6,10 +6,13 @@
 //! flight, with whatever has arrived by the time it is written. Requests belong to tasks of their own, so
 //! that a caller who goes away takes nothing from the others. The tasks, and with them the connections, live
 //! on one runtime: that of the server's main thread, which outlives the workers and has little else to do.
+//!
+//! Nobody pays for those whom he travels with: a batch of many commands, whose answer may be large and slow,
+//! goes alone; and where the answers together were longer than one may be, each half is asked again.
 
 use crate::base::deadline::Deadline;
 use crate::db::transport::{Execution, RedisTransport};
-use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply};
+use crate::db::{Batch, Command, Delivery, Effect, Error, ErrorKind, Reply, TOO_LONG};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,6 +32,10 @@ const MAX_WAITING: usize = 4096;
 const MAX_WAITING_BYTES: usize = 32 * 1024 * 1024;
 /// The most batches in flight that go alone. The others wait with their callers.
 const MAX_ALONE: usize = 16;
+/// A batch of more commands than this is heavy: with fewer, none has an answer that is too long by itself.
+const HEAVY: usize = 32;
+/// The most heavy batches in flight: they do not take the places of others that go alone.
+const MAX_HEAVY: usize = 8;
 
 type Outcome = Result<Vec<Reply>, Error>;
 
@@ -42,6 +49,7 @@ struct Shared {
     in_flight: usize,
     home: Option<Handle>,
     alone: Arc<Semaphore>,
+    heavy: Arc<Semaphore>,
     state: Mutex<State>,
 }
 
@@ -67,8 +75,9 @@ impl Pipelining {
     /// calls first.
     pub fn new(inner: Arc<dyn RedisTransport>, in_flight: usize) -> Self {
         let home = Handle::try_current().ok();
-        let (alone, state) = (Arc::new(Semaphore::new(MAX_ALONE)), Mutex::default());
-        Pipelining { shared: Arc::new(Shared { inner, in_flight: in_flight.max(1), home, alone, state }) }
+        let [alone, heavy] = [MAX_ALONE, MAX_HEAVY].map(|places| Arc::new(Semaphore::new(places)));
+        let (in_flight, state) = (in_flight.max(1), Mutex::default());
+        Pipelining { shared: Arc::new(Shared { inner, in_flight, home, alone, heavy, state }) }
     }
 }
 
@@ -76,8 +85,10 @@ impl RedisTransport for Pipelining {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(async move {
             // What the backend would refuse as a whole must not take others with it.
-            let outcome = if batch.is_atomic() || !is_text(batch) {
-                self.shared.alone(batch).await?
+            let outcome = if batch.commands().len() > HEAVY {
+                self.shared.alone(&self.shared.heavy, batch).await?
+            } else if batch.is_atomic() || !is_text(batch) {
+                self.shared.alone(&self.shared.alone, batch).await?
             } else {
                 self.shared.enqueue(batch)?.await.ok()
             };
@@ -98,10 +109,10 @@ impl Shared {
     }
 
     /// A request of its own. Nothing when its task is gone.
-    async fn alone(&self, batch: &Batch) -> Result<Option<Outcome>, Error> {
+    async fn alone(&self, places: &Arc<Semaphore>, batch: &Batch) -> Result<Option<Outcome>, Error> {
         let runtime = self.runtime()?;
         let gone = |_| Error::new(ErrorKind::Disconnected, Delivery::NotSent);
-        let place = Arc::clone(&self.alone).acquire_owned().await.map_err(gone)?;
+        let place = Arc::clone(places).acquire_owned().await.map_err(gone)?;
         let (inner, batch) = (Arc::clone(&self.inner), batch.clone());
         let request = async move {
             let outcome = inner.execute(&batch).await;
@@ -203,36 +214,60 @@ impl Task {
                 }
                 group
             };
-            self.request(group).await;
+            self.request(group, false).await;
             // Those who have just been answered often ask again at once: let them, so that they share.
             tokio::task::yield_now().await;
         }
     }
 
-    async fn request(&self, group: Vec<Waiting>) {
-        let mut commands = Vec::with_capacity(group.iter().map(|waiting| waiting.commands.len()).sum());
-        let mut callers = Vec::with_capacity(group.len());
+    /// One request for all of them; `again` where they were part of one before.
+    async fn request(&self, mut group: Vec<Waiting>, again: bool) {
         // Bounded by the most patient of them; the others leave when they like.
         let left = group.iter().map(|waiting| waiting.deadline.left(Duration::MAX)).max().unwrap_or(Duration::MAX);
         let deadline = Deadline::after(Instant::now(), left);
-        for waiting in group {
-            callers.push((waiting.commands.len(), waiting.answer));
-            commands.extend(waiting.commands);
-        }
-        let expected = commands.len();
-        let outcome = match self.shared.inner.execute(&Batch::pipeline(commands).by(deadline)).await {
-            Ok(replies) if replies.len() != expected => {
+        let counts: Vec<usize> = group.iter().map(|waiting| waiting.commands.len()).collect();
+        let commands = group.iter_mut().flat_map(|waiting| std::mem::take(&mut waiting.commands)).collect();
+        let batch = Batch::pipeline(commands).by(deadline);
+        let outcome = match self.shared.inner.execute(&batch).await {
+            Ok(replies) if replies.len() != batch.commands().len() => {
                 Err(Error::new(ErrorKind::Protocol("as many answers as commands were due"), Delivery::Unknown))
+            }
+            Err(error) if error.kind == ErrorKind::Protocol(TOO_LONG) && group.len() > 1 => {
+                return self.request_in_halves(group, &counts, &batch, error).await;
+            }
+            // What was sent before may have run then.
+            Err(error) if again && error.delivery == Delivery::NotSent => {
+                Err(Error::new(error.kind, Delivery::Unknown))
             }
             other => other,
         };
         let mut replies = outcome.map(Vec::into_iter);
-        for (count, answer) in callers {
+        for (count, waiting) in counts.into_iter().zip(group) {
             let own = match &mut replies {
                 Ok(replies) => Ok(replies.by_ref().take(count).collect()),
                 Err(error) => Err(error.clone()),
             };
-            tell(answer, own);
+            tell(waiting.answer, own);
+        }
+    }
+
+    /// Asks again for those whose commands may be repeated.
+    async fn request_in_halves(&self, group: Vec<Waiting>, counts: &[usize], batch: &Batch, error: Error) {
+        let (mut commands, mut left) = (batch.commands().iter(), Vec::with_capacity(group.len()));
+        for (mut waiting, count) in group.into_iter().zip(counts) {
+            waiting.commands = commands.by_ref().take(*count).cloned().collect();
+            if waiting.commands.iter().any(|command| command.effect() == Effect::Once) {
+                tell(waiting.answer, Err(error.clone()));
+            } else {
+                left.push(waiting);
+            }
+        }
+        let right = left.split_off(left.len() / 2);
+        for mut half in [left, right] {
+            half.retain(|waiting| !waiting.answer.is_closed());
+            if !half.is_empty() {
+                Box::pin(self.request(half, true)).await;
+            }
         }
     }
 }

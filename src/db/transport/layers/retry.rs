@@ -6,7 +6,7 @@
 
 use crate::base::id;
 use crate::db::command::{Batch, Effect};
-use crate::db::error::{Delivery, Error, ErrorKind};
+use crate::db::error::{Delivery, Error, ErrorKind, TOO_LONG};
 use crate::db::reply::Reply;
 use crate::db::transport::{Execution, RedisTransport};
 use std::borrow::Cow;
@@ -50,7 +50,8 @@ impl<T: RedisTransport> Retry<T> {
 fn may_repeat_after(batch: &Batch, error: &Error) -> Option<Duration> {
     match (&error.kind, error.delivery) {
         // Nothing that a moment later is different.
-        (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full, _) | (_, Delivery::Answered) => None,
+        (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full | ErrorKind::Protocol(TOO_LONG), _)
+        | (_, Delivery::Answered) => None,
         (ErrorKind::Throttled { retry_after }, _) => retry_after.filter(|pause| *pause <= PATIENCE),
         (_, Delivery::NotSent) => Some(jitter()),
         (_, Delivery::Unknown) if batch.effect() == Effect::Once => None,
