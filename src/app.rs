@@ -21,7 +21,7 @@ use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
 use idempotency::Records;
-use monitor::Monitor;
+use monitor::{Monitor, StandIn};
 use prometheus_client::registry::Registry as Metrics;
 use same_database::SameDatabase;
 use std::sync::Arc;
@@ -84,6 +84,7 @@ impl Application {
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+        let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(registry),
@@ -91,6 +92,7 @@ impl Application {
                 database.clone(),
                 backend.doors.clone(),
                 backend.outage.clone(),
+                stand_in,
                 draining.clone(),
             )),
             config: Arc::new(config),

@@ -169,6 +169,45 @@ async fn an_outage_is_served_as_far_as_it_can_be_and_everything_is_in_redis_afte
     elsewhere.post("/v1/sessions/refresh", token).await.refused(401, "refresh_token_invalid");
 }
 
+/// What `/status` and `/health/ready` say.
+async fn health(app: &App) -> (u16, String, u16, Value) {
+    let (status, ready) = (app.anyone().get("/status").await, app.anyone().get("/health/ready").await);
+    let word = status.json()["status"].as_str().unwrap_or_default().to_owned();
+    (status.status.as_u16(), word, ready.status.as_u16(), ready.json())
+}
+
+#[tokio::test]
+async fn a_server_that_serves_sessions_from_memory_is_ready_and_says_that_it_is_degraded() {
+    let redis = Arc::new(RedisServer::start_durable());
+    let app = App::over(redis.clone(), &[("SESSION_FALLBACK", "memory")]);
+    let tenant = app.tenant().await;
+    let well = json!({"status": "ok", "checks": [{"name": "backend", "status": "ok"}]});
+    assert_eq!(health(&app).await, (200, "ok".to_owned(), 200, well.clone()));
+    tenant.get("/v1/sessions").await.expect(StatusCode::OK);
+    redis.kill();
+    until_it_stands_in(&tenant).await;
+    let checks = json!([{"name": "backend", "status": "unavailable"}, {"name": "sessions", "status": "degraded"}]);
+    let degraded = json!({"status": "degraded", "checks": checks});
+    assert_eq!(health(&app).await, (200, "degraded".to_owned(), 200, degraded));
+    let status = app.anyone().get("/status").await.json();
+    assert_eq!(status["redis_status"], "unhealthy");
+    // A server that knows no key can let nobody in.
+    let newcomer = App::over(redis.clone(), &[("SESSION_FALLBACK", "memory")]);
+    until("the outage is noticed", async || {
+        newcomer.anyone().get("/v1/sessions").await;
+        let (status, word, ready, checks) = health(&newcomer).await;
+        assert_eq!((status, &*word, ready), (503, "unavailable", 503));
+        (checks["checks"].as_array().map(Vec::len) == Some(2)).then_some(())
+    })
+    .await;
+    redis.restart();
+    until_the_backend_serves(&tenant).await;
+    until("it is well again", async || {
+        (health(&app).await == (200, "ok".to_owned(), 200, well.clone())).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn without_a_fallback_an_outage_serves_nothing() {
     let redis = Arc::new(RedisServer::start());
