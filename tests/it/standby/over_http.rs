@@ -202,10 +202,8 @@ async fn a_server_that_serves_sessions_from_memory_is_ready_and_says_that_it_is_
     .await;
     redis.restart();
     until_the_backend_serves(&tenant).await;
-    until("it is well again", async || {
-        (health(&app).await == (200, "ok".to_owned(), 200, well.clone())).then_some(())
-    })
-    .await;
+    until("it is well again", async || (health(&app).await == (200, "ok".to_owned(), 200, well.clone())).then_some(()))
+        .await;
 }
 
 #[tokio::test]

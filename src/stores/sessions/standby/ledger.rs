@@ -41,6 +41,7 @@ struct Known {
     /// The session of each refresh family.
     families: HashMap<String, SessionRef>,
     ended: HashSet<SessionRef>,
+    bytes: usize,
 }
 
 /// The sessions of all tenants.
@@ -72,9 +73,12 @@ impl Ledger {
         self.tenants.get(tenant)?.families.get(family)
     }
 
-    /// Whether a session with so many bytes more fits.
-    pub(super) fn has_room(&self, sessions: usize, bytes: usize) -> bool {
-        self.held + sessions <= self.bounds.sessions && self.bytes + sessions * OVERHEAD + bytes <= self.bounds.bytes
+    /// Whether so many sessions more of this tenant fit, or so many bytes.
+    pub(super) fn has_room(&self, tenant: &TenantId, sessions: usize, bytes: usize) -> bool {
+        let (held, taken) = self.tenants.get(tenant).map_or((0, 0), |known| (known.held.len(), known.bytes));
+        let bytes = sessions * OVERHEAD + bytes;
+        (sessions == 0 || super::fits(held, self.held, sessions, self.bounds.sessions))
+            && super::fits(taken, self.bytes, bytes, self.bounds.bytes)
     }
 
     /// A session is here now, with this refresh family.
@@ -88,13 +92,14 @@ impl Ledger {
 
     /// A session is as it is now; `kept` is until when a refresh token can bring it back.
     pub(super) fn changed(&mut self, tenant: &TenantId, session: &Session, kept: Option<Timestamp>) {
-        let held = self.tenants.get_mut(tenant).and_then(|known| known.held.get_mut(&session.reference));
-        let Some(held) = held else { return };
+        let Some(known) = self.tenants.get_mut(tenant) else { return };
+        let Some(held) = known.held.get_mut(&session.reference) else { return };
         let ends = kept.map_or(session.expires_at, |kept| kept.max(session.expires_at));
         held.ends = held.ends.max(ends.as_millis());
         let data = session.data.as_ref().map_or(0, |data| data.as_str().len());
         let bytes = OVERHEAD + data + session.metadata.as_str().len() + session.user_id.as_str().len();
         self.bytes = self.bytes - held.bytes + bytes;
+        known.bytes = known.bytes - held.bytes + bytes;
         held.bytes = bytes;
     }
 
@@ -112,7 +117,7 @@ impl Ledger {
     pub(super) fn end(&mut self, tenant: &TenantId, at: &SessionRef) {
         let Some(held) = self.let_go(tenant, at) else { return };
         let Some(known) = self.tenants.get_mut(tenant) else { return };
-        if self.ended < self.bounds.noted {
+        if super::fits(known.ended.len(), self.ended, 1, self.bounds.noted) {
             self.ended += usize::from(known.ended.insert(at.clone()));
         } else if let Some(family) = held.family {
             // Beyond the bound what has ended is unknown again: 503 in place of 404.
@@ -130,7 +135,9 @@ impl Ledger {
     }
 
     fn let_go(&mut self, tenant: &TenantId, at: &SessionRef) -> Option<Held> {
-        let held = self.tenants.get_mut(tenant)?.held.remove(at)?;
+        let known = self.tenants.get_mut(tenant)?;
+        let held = known.held.remove(at)?;
+        known.bytes -= held.bytes;
         self.held -= 1;
         self.bytes -= held.bytes;
         Some(held)

@@ -44,7 +44,7 @@ const SWEPT: usize = 1000;
 /// How long after a failure the handing over goes on.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How much is held here.
+/// How much is held here, of all tenants; one may have half of it at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Sessions.
@@ -59,6 +59,12 @@ impl Default for Bounds {
     fn default() -> Self {
         Bounds { sessions: 100_000, bytes: 64 << 20, noted: 100_000 }
     }
+}
+
+/// Whether a tenant that has `own` of the `taken` may take so many `more` of `most`: at most as many as are free. So one
+/// tenant has half at most, and however many take all that they get, there is something left for the next.
+fn fits(own: usize, taken: usize, more: usize, most: usize) -> bool {
+    own + more <= most.saturating_sub(taken)
 }
 
 /// Who serves.

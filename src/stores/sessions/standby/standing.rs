@@ -241,7 +241,6 @@ impl Standing {
             drop(here);
             return self.backend.revoke(at, only).await;
         }
-        here.room_to_note(1)?;
         let outcome = here.revoke(at, only, self.standby.clock.micros()).await?;
         self.answers_from_here();
         Ok(outcome)
@@ -249,7 +248,8 @@ impl Standing {
 
     pub(super) async fn revoke_many(&self, sessions: &[SessionRef]) -> Result<u64, Error> {
         let mut here = self.lock().await;
-        here.room_to_note(sessions.len())?;
+        let is_noted = |at: &&SessionRef| matches!(here.fate(at), Fate::InDoubt | Fate::Unknown);
+        here.room_to_note(sessions.iter().filter(is_noted).count())?;
         let (mut ended, mut elsewhere) = (0, Vec::new());
         for at in sessions {
             if here.fate(at) == Fate::Unknown && here.local.phase != Phase::Away {
