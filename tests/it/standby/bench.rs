@@ -29,6 +29,8 @@ pub enum Fails {
     Halfway,
     /// It is still on its way, and arrives when it is let.
     Late,
+    /// It waits, and is carried when the failure is over.
+    Hangs,
 }
 
 /// The way from one server to the backend.
@@ -43,7 +45,7 @@ pub struct Way {
 impl RedisTransport for Way {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(async move {
-            let fails = {
+            let mut fails = {
                 let mut state = self.state.lock().unwrap();
                 match &mut *state {
                     (0, fails) => *fails,
@@ -53,6 +55,11 @@ impl RedisTransport for Way {
                     }
                 }
             };
+            while fails == Fails::Hangs {
+                self.failed.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                fails = self.state.lock().unwrap().1;
+            }
             if fails == Fails::Not || fails == Fails::Answerless {
                 let replies = self.backend.execute(batch).await;
                 if fails == Fails::Not {

@@ -289,3 +289,43 @@ async fn a_server_follows_the_outage_by_itself() {
     assert!(is_the_backends(&server, &id).await);
     follows.abort();
 }
+
+#[tokio::test]
+async fn nobody_waits_for_a_step_of_the_way_back_that_hangs() {
+    let world = World::new();
+    let (server, other) = (world.server(), world.server());
+    server.cut().await;
+    let (mut in_step, mut not_yet) =
+        (create(&server.sessions_of("one"), "u").await, create(&server.sessions_of("two"), "u").await);
+    let (mut first, mut second) = ("one", "two");
+    server.fail_after(0, Fails::Hangs);
+    server.outage.set(false);
+    let standby = server.standby.clone();
+    let way_back = tokio::spawn(async move { standby.give_back().await });
+    while server.way.failed.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let limit = Duration::from_millis(900);
+    let timely = async |server: &Server, tenant: &str, id: &SessionId| {
+        let sessions = server.sessions_of(tenant);
+        tokio::time::timeout(limit, sessions.read(id, Touch::No)).await.expect("it is answered in time")
+    };
+    // Which of the two is on its way is open: the other one is served.
+    if timely(&server, second, &not_yet).await.is_err() {
+        (first, second) = (second, first);
+        (in_step, not_yet) = (not_yet, in_step);
+        assert!(timely(&server, second, &not_yet).await.unwrap().is_some());
+    }
+    refused(timely(&server, first, &in_step).await);
+    // A deletion is not kept waiting, and is not undone by what arrives.
+    let sessions = server.sessions_of(first);
+    let ended = tokio::time::timeout(limit, sessions.revoke(in_step.reference(), &always())).await;
+    assert_eq!(ended.expect("in time").unwrap(), RevokeOutcome::Revoked);
+    server.fail_after(0, Fails::Not);
+    way_back.await.unwrap().unwrap();
+    for server in [&server, &other] {
+        assert_eq!(data(&server.sessions_of(first), &in_step).await, None);
+        assert!(data(&server.sessions_of(second), &not_yet).await.is_some());
+    }
+    assert!(!server.standby.is_engaged());
+}

@@ -10,7 +10,7 @@
 //! at a time ([`write_back`]). Each session is served by exactly one of the two at any moment.
 //!
 //! All of this process's sessions of that time, with what is known of them, lie behind one lock. Nothing that is done
-//! under it waits, but for a step of the handing over, which is a few round trips.
+//! under it waits for the backend.
 
 mod here;
 mod journal;
@@ -110,10 +110,6 @@ impl Local {
     fn fate(&self, tenant: &TenantId, at: &SessionRef) -> Fate {
         if self.journal.has(tenant, at) { Fate::Ended } else { self.ledger.fate(tenant, at) }
     }
-
-    fn is_certain(&self, tenant: &TenantId, at: &SessionRef) -> bool {
-        self.ledger.fate(tenant, at) == Fate::Here
-    }
 }
 
 /// Serves sessions during an outage. One per process.
@@ -127,6 +123,8 @@ pub struct Standby {
     /// Whether requests have to look at `local` at all.
     engaged: AtomicBool,
     local: Mutex<Local>,
+    /// Held during a step of the handing over.
+    step: Mutex<()>,
 }
 
 impl Standby {
@@ -140,7 +138,8 @@ impl Standby {
         bounds: Bounds,
     ) -> Arc<Standby> {
         let local = Mutex::new(Local::new(&clock, bounds));
-        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged: AtomicBool::new(false), local })
+        let (engaged, step) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged, local, step })
     }
 
     /// Whether this process serves anything.
@@ -187,7 +186,9 @@ impl Standby {
     pub async fn give_back(&self) -> Result<(), Error> {
         loop {
             self.replay().await?;
-            while self.hand_over_some().await? {}
+            if self.hand_over_some().await? {
+                continue;
+            }
             let mut local = self.local.lock().await;
             if local.ledger.holds_nothing() && local.journal.is_empty() {
                 // Those who come late find nothing here, and ask the backend.

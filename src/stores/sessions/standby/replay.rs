@@ -129,8 +129,8 @@ impl Sessions {
     }
 
     /// Whether each of these sessions (of this user, created then) has been ended with all of its user's.
-    pub(super) async fn are_revoked(&self, sessions: &[(&Name, u64, &SessionRef)]) -> Result<Vec<bool>, Error> {
-        let ask = |(user, created, _): &(&Name, u64, &SessionRef)| {
+    pub(super) async fn are_revoked(&self, sessions: &[(Name, u64, SessionRef)]) -> Result<Vec<bool>, Error> {
+        let ask = |(user, created, _): &(Name, u64, SessionRef)| {
             Command::zrange_scored_above(&keys::revocations(&self.db, user.as_str()), created.saturating_sub(1))
         };
         let replies = self.db.pipeline(sessions.iter().map(ask).collect()).await?;

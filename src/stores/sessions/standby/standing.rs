@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// How long a request waits for its session to be handed over, which takes some milliseconds when all is well.
+const STEP: Duration = Duration::from_millis(250);
+
 /// The sessions of one tenant while this process stands in.
 pub struct Standing {
     backend: Sessions,
@@ -50,12 +53,23 @@ impl Standing {
         Here { sessions: local.sessions(tenant, &self.backend.settings), local, tenant }
     }
 
+    /// As [`lock`](Self::lock); if one of these sessions is just being handed over, after that.
+    async fn lock_for(&self, sessions: &[&SessionRef]) -> Here<'_> {
+        let here = self.lock().await;
+        if !sessions.iter().any(|at| here.fate(at) == Fate::InDoubt) {
+            return here;
+        }
+        drop(here);
+        drop(tokio::time::timeout(STEP, self.standby.step.lock()).await);
+        self.lock().await
+    }
+
     fn answers_from_here(&self) {
         self.degraded.store(true, Ordering::Relaxed);
     }
 
     async fn reach(&self, at: &SessionRef) -> Result<Reach<'_>, Error> {
-        let here = self.lock().await;
+        let here = self.lock_for(&[at]).await;
         let reach = match (here.fate(at), here.local.phase) {
             (Fate::Here, _) => Reach::Here(here),
             (Fate::Ended, _) => Reach::Ended,
@@ -106,7 +120,7 @@ impl Standing {
     }
 
     pub(super) async fn read_many(&self, ids: &[SessionId]) -> Result<Vec<Option<Session>>, Error> {
-        let here = self.lock().await;
+        let here = self.lock_for(&ids.iter().map(SessionId::reference).collect::<Vec<_>>()).await;
         let (mut sessions, mut elsewhere) = (Vec::with_capacity(ids.len()), Vec::new());
         for (place, id) in ids.iter().enumerate() {
             sessions.push(match (here.fate(id.reference()), here.local.phase) {
@@ -209,8 +223,12 @@ impl Standing {
 
     pub(super) async fn refresh(&self, token: &str) -> Result<RefreshOutcome, Error> {
         let Some(parsed) = Token::parse(token) else { return Ok(RefreshOutcome::Invalid) };
-        let mut here = self.lock().await;
         let family = parsed.family_fingerprint();
+        let mut here = self.lock().await;
+        if let Some(at) = here.local.ledger.of_family(here.tenant, &family).cloned() {
+            drop(here);
+            here = self.lock_for(&[&at]).await;
+        }
         let at = match (here.local.ledger.of_family(here.tenant, &family).cloned(), here.local.phase) {
             (Some(at), _) => at,
             (None, Phase::Away) => return Err(away()),
