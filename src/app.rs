@@ -25,6 +25,7 @@ use monitor::{Monitor, StandIn};
 use prometheus_client::registry::Registry as Metrics;
 use same_database::SameDatabase;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use backend::StartError;
 
@@ -152,6 +153,13 @@ impl Application {
     /// Asks the backend how it is, and for its time.
     pub async fn look_at_backend(&self) -> bool {
         self.monitor.backend().await.serves
+    }
+
+    /// After the last answer: lets what only this process knows reach the backend, if it can in this time.
+    pub async fn finish(&self, patience: Duration) {
+        if let Some(standby) = &self.standby {
+            standby.finish(patience).await;
+        }
     }
 
     fn capabilities(&self) -> Endpoints {

@@ -43,11 +43,16 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
         }
         let mut server = server::serve(listener, &settings, app.clone()).map_err(ended)?;
         let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay);
-        tokio::select! {
+        let served = tokio::select! {
             served = &mut server => served,
             () = stop => server.await,
+        };
+        let mut signals = Signals::listen().map_err(ended)?;
+        tokio::select! {
+            () = app.finish(settings.shutdown_grace) => {}
+            _ = signals.next() => {}
         }
-        .map_err(ended)
+        served.map_err(ended)
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,

@@ -58,7 +58,7 @@ impl Signals {
     }
 
     /// Waits for one, and tells whether it was SIGTERM.
-    async fn next(&mut self) -> bool {
+    pub async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.terminate.recv() => true,
             _ = self.interrupt.recv() => false,

@@ -103,6 +103,15 @@ impl World {
     }
 
     pub fn server_with(&self, bounds: Bounds) -> Server {
+        self.start(bounds, Duration::ZERO)
+    }
+
+    /// A server that takes the backend's clock to be that much earlier than it is.
+    pub fn server_behind(&self, by: Duration) -> Server {
+        self.start(Bounds::default(), by)
+    }
+
+    fn start(&self, bounds: Bounds, behind: Duration) -> Server {
         let way = Way {
             backend: self.backend.clone(),
             state: Mutex::new((0, Fails::Not)),
@@ -110,6 +119,7 @@ impl World {
             failed: AtomicUsize::new(0),
         };
         let (way, clock) = (Arc::new(way), BackendClock::new(Arc::new(self.clock.clone())));
+        clock.learn(clock.local(), clock.local().shifted(-(behind.as_millis() as i64)));
         let database = Database::new(way.clone(), "agentapi", clock.clone());
         let (outage, upkeep) = (Outage::default(), Arc::new(Upkeep::default()));
         let settings = self.settings.clone();
@@ -176,7 +186,7 @@ impl Server {
     }
 
     pub async fn held(&self) -> usize {
-        self.standby.held().await
+        self.standby.held().await.0
     }
 }
 

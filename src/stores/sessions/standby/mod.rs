@@ -234,8 +234,28 @@ impl Standby {
         Ok(())
     }
 
-    /// How many sessions are held here.
-    pub async fn held(&self) -> usize {
-        self.local.lock().await.ledger.held()
+    /// How many sessions are held here, and how many revocations the backend has not been told.
+    pub async fn held(&self) -> (usize, usize) {
+        let local = self.local.lock().await;
+        (local.ledger.held(), local.journal.entries())
+    }
+
+    /// At the end of the process: waits while all that is held can still be handed over, at most for `patience`, and
+    /// says what is lost.
+    pub async fn finish(&self, patience: Duration) {
+        let handed_over = async {
+            while self.is_engaged() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            () = handed_over => return,
+            () = self.outage.becomes(true) => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+        let (sessions, revocations) = self.held().await;
+        if sessions + revocations > 0 {
+            tracing::error!(sessions, revocations, "the backend was not told what this process alone knew: it is lost");
+        }
     }
 }
