@@ -150,10 +150,25 @@ async fn a_deletion_ends_no_session_that_came_later_under_the_same_id() {
     cut_off.cut().await;
     cut_off.sessions().revoke(chosen("mine").reference(), &always()).await.unwrap();
     other.sessions().revoke(chosen("mine").reference(), &always()).await.unwrap();
+    world.advance(Duration::from_millis(1001));
     let outcome = other.sessions().put(&chosen("mine"), put("u", r#"{"new":1}"#), &always()).await.unwrap();
     assert!(matches!(outcome, PutOutcome::Created(_)));
     cut_off.heal().await.unwrap();
     assert_eq!(data(&cut_off.sessions(), &chosen("mine")).await.as_deref(), Some(r#"{"new":1}"#));
+}
+
+#[tokio::test]
+async fn a_revocation_by_a_clock_that_is_behind_ends_what_had_just_been_made() {
+    let world = World::new();
+    let (cut_off, other) = (world.server_behind(Duration::from_millis(900)), world.server());
+    let (one, of_all) = (create(&other.sessions(), "u").await, create(&other.sessions(), "v").await);
+    cut_off.cut().await;
+    cut_off.sessions().revoke(one.reference(), &always()).await.unwrap();
+    cut_off.sessions().revoke_all(&name("v"), None).await.unwrap();
+    cut_off.heal().await.unwrap();
+    for id in [&one, &of_all] {
+        assert_eq!(data(&other.sessions(), id).await, None);
+    }
 }
 
 #[tokio::test]
