@@ -23,7 +23,7 @@ async fn more_sessions_than_may_be_held_are_refused_until_some_have_ended() {
 #[tokio::test]
 async fn more_bytes_than_may_be_held_are_refused_however_they_come() {
     let world = World::new();
-    let server = world.server_with(Bounds { bytes: 36_000, ..Bounds::default() });
+    let server = world.server_with(Bounds { bytes: 46_000, ..Bounds::default() });
     server.cut().await;
     let text = |length: usize| format!(r#"{{"t{length}":"{}"}}"#, "x".repeat(length));
     let large = || NewSession { data: object(&text(6_000)), ..new("u") };
@@ -57,7 +57,7 @@ async fn more_revocations_than_can_be_noted_are_refused() {
 #[tokio::test]
 async fn a_tenant_that_takes_all_it_gets_leaves_room_for_others() {
     let world = World::new();
-    let server = world.server_with(Bounds { sessions: 40, bytes: 1_000_000, noted: 40 });
+    let server = world.server_with(Bounds { noted: 40, sessions: 40, ..Bounds::default() });
     server.cut().await;
     let unknown: Vec<_> = (0..100).map(|n| chosen(&format!("unknown {n}"))).collect();
     for (tenant, most) in [("greedy", 20), ("as-greedy", 10), ("modest", 5)] {

@@ -10,8 +10,9 @@ use crate::base::clock::Timestamp;
 use crate::base::text::TenantId;
 use std::collections::{HashMap, HashSet};
 
-/// What a session takes beside what its client gave it: keys, fields and its places in the indexes.
-const OVERHEAD: usize = 2048;
+/// What a session takes beside what its client gave it: keys, fields and its places in the indexes. Measured, with a
+/// user of its own.
+const OVERHEAD: usize = 4608;
 
 /// Where a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +43,7 @@ struct Known {
     families: HashMap<String, SessionRef>,
     ended: HashSet<SessionRef>,
     bytes: usize,
+    in_doubt: usize,
 }
 
 /// The sessions of all tenants.
@@ -138,6 +140,7 @@ impl Ledger {
         let known = self.tenants.get_mut(tenant)?;
         let held = known.held.remove(at)?;
         known.bytes -= held.bytes;
+        known.in_doubt -= usize::from(held.in_doubt);
         self.held -= 1;
         self.bytes -= held.bytes;
         Some(held)
@@ -145,9 +148,11 @@ impl Ledger {
 
     /// Nobody knows whether the backend has it, or that is known again.
     pub(super) fn doubt(&mut self, tenant: &TenantId, at: &SessionRef, in_doubt: bool) {
-        if let Some(held) = self.tenants.get_mut(tenant).and_then(|known| known.held.get_mut(at)) {
-            held.in_doubt = in_doubt;
-        }
+        let Some(known) = self.tenants.get_mut(tenant) else { return };
+        let Some(held) = known.held.get_mut(at) else { return };
+        known.in_doubt -= usize::from(held.in_doubt);
+        known.in_doubt += usize::from(in_doubt);
+        held.in_doubt = in_doubt;
     }
 
     /// When a session will have ended for certain, in milliseconds.
@@ -155,15 +160,12 @@ impl Ledger {
         self.tenants.get(tenant).and_then(|known| known.held.get(at)).map_or(0, |held| held.ends)
     }
 
-    /// Some sessions of one tenant, those in doubt first.
+    /// Some sessions of one tenant: as long as there are some in doubt, of those.
     pub(super) fn some(&self, most: usize) -> Option<(TenantId, Vec<SessionRef>)> {
-        let holds = |known: &&Known| !known.held.is_empty();
-        let doubts = |known: &&Known| known.held.values().any(|held| held.in_doubt);
-        let of = |wanted: &dyn Fn(&&Known) -> bool| self.tenants.iter().find(|(_, known)| wanted(known));
-        let (tenant, known) = of(&doubts).or_else(|| of(&holds))?;
-        let (mut some, certain): (Vec<_>, Vec<_>) = known.held.iter().partition(|(_, held)| held.in_doubt);
-        some.extend(certain);
-        Some((tenant.clone(), some.into_iter().take(most).map(|(at, _)| at.clone()).collect()))
+        let of = |wanted: fn(&Known) -> bool| self.tenants.iter().find(|(_, known)| wanted(known));
+        let (tenant, known) = of(|known| known.in_doubt > 0).or_else(|| of(|known| !known.held.is_empty()))?;
+        let wanted = known.held.iter().filter(|(_, held)| held.in_doubt || known.in_doubt == 0);
+        Some((tenant.clone(), wanted.take(most).map(|(at, _)| at.clone()).collect()))
     }
 
     /// Makes room of what has ended by time.

@@ -57,7 +57,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { sessions: 100_000, bytes: 64 << 20, noted: 100_000 }
+        Bounds { sessions: 50_000, bytes: 256 << 20, noted: 100_000 }
     }
 }
 
