@@ -124,6 +124,7 @@ async fn an_outage_is_served_as_far_as_it_can_be_and_everything_is_in_redis_afte
     from_memory(&tenant.delete(&path(&before)).await, 204);
     from_memory(&tenant.get(&path(&before)).await, 404).as_object().expect("a problem");
     from_memory(&tenant.delete(&path(&before)).await, 404);
+    refused(&tenant.put(&path(&before), json!({"user_id": "u"})).await);
     let all = created(&tenant, json!({"user_id": "all"})).await;
     let ended = from_memory(&tenant.delete("/v1/users/all/sessions").await, 200);
     assert_eq!(ended, json!({"revoked": 1}));
