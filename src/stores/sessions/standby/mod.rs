@@ -12,6 +12,7 @@
 //! All of this process's sessions of that time, with what is known of them, lie behind one lock. Nothing that is done
 //! under it waits for the backend.
 
+mod ending;
 mod here;
 mod journal;
 mod ledger;

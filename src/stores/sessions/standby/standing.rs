@@ -7,13 +7,11 @@ use super::super::refresh_token::Token;
 use super::super::store::Sessions;
 use super::super::types::{
     CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,
-    RefreshToken, RenewOutcome, RevokeOutcome, Session, Touch,
+    RefreshToken, RenewOutcome, Session, Touch,
 };
 use super::here::{Here, away};
-use super::journal::AllEnded;
 use super::ledger::Fate;
 use super::{Phase, Standby};
-use crate::base::clock::Clock;
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use std::sync::Arc;
@@ -25,8 +23,8 @@ const STEP: Duration = Duration::from_millis(250);
 
 /// The sessions of one tenant while this process stands in.
 pub struct Standing {
-    backend: Sessions,
-    standby: Arc<Standby>,
+    pub(super) backend: Sessions,
+    pub(super) standby: Arc<Standby>,
     degraded: Arc<AtomicBool>,
 }
 
@@ -47,7 +45,7 @@ impl Standing {
         self.degraded.clone()
     }
 
-    async fn lock(&self) -> Here<'_> {
+    pub(super) async fn lock(&self) -> Here<'_> {
         let local = self.standby.local.lock().await;
         let tenant = self.backend.db.tenant();
         Here { sessions: local.sessions(tenant, &self.backend.settings), local, tenant }
@@ -64,7 +62,7 @@ impl Standing {
         self.lock().await
     }
 
-    fn answers_from_here(&self) {
+    pub(super) fn answers_from_here(&self) {
         self.degraded.store(true, Ordering::Relaxed);
     }
 
@@ -251,52 +249,6 @@ impl Standing {
         }
         self.answers_from_here();
         Ok(outcome)
-    }
-
-    pub(super) async fn revoke(&self, at: &SessionRef, only: &Precondition) -> Result<RevokeOutcome, Error> {
-        let mut here = self.lock().await;
-        if here.fate(at) == Fate::Unknown && here.local.phase != Phase::Away {
-            drop(here);
-            return self.backend.revoke(at, only).await;
-        }
-        let outcome = here.revoke(at, only, self.standby.clock.micros()).await?;
-        self.answers_from_here();
-        Ok(outcome)
-    }
-
-    pub(super) async fn revoke_many(&self, sessions: &[SessionRef]) -> Result<u64, Error> {
-        let mut here = self.lock().await;
-        let is_noted = |at: &&SessionRef| matches!(here.fate(at), Fate::InDoubt | Fate::Unknown);
-        here.room_to_note(sessions.iter().filter(is_noted).count())?;
-        let (mut ended, mut elsewhere) = (0, Vec::new());
-        for at in sessions {
-            if here.fate(at) == Fate::Unknown && here.local.phase != Phase::Away {
-                elsewhere.push(at.clone());
-            } else {
-                let outcome = here.revoke(at, &Precondition::default(), self.standby.clock.micros()).await?;
-                ended += u64::from(outcome == RevokeOutcome::Revoked);
-                self.answers_from_here();
-            }
-        }
-        drop(here);
-        Ok(ended + self.backend.revoke_many(&elsewhere).await?)
-    }
-
-    pub(super) async fn revoke_all(&self, user: &Name, except: Option<&SessionRef>) -> Result<u64, Error> {
-        let mut here = self.lock().await;
-        here.room_to_note(1)?;
-        let before = here.members(user).await?;
-        let ended = here.sessions.revoke_all(user, except).await?;
-        here.note_ended(user, before).await?;
-        if here.local.phase == Phase::Away {
-            let spared = except.map(|except| except.fingerprint.clone());
-            let noted = AllEnded { asked: self.standby.clock.micros(), spared };
-            here.local.journal.end_all(here.tenant, user, noted);
-            self.answers_from_here();
-            return Ok(ended);
-        }
-        drop(here);
-        Ok(ended + self.backend.revoke_all_everywhere(user, except).await?)
     }
 
     /// A list would be of what is here alone.
