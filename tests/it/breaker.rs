@@ -116,7 +116,8 @@ async fn shut(inner: &Scripted, breaker: &dyn RedisTransport) {
         assert!(call(breaker, Effect::Read).await.is_err());
     }
     probed().await;
-    (inner.calls(), inner.probes());
+    inner.calls();
+    inner.probes();
 }
 
 #[tokio::test(start_paused = true)]

@@ -99,9 +99,12 @@ impl Warm {
         list["items"].as_array().expect("items").clone()
     }
 
+    /// When each was last used is noted in the background, at no time that a test could know.
     async fn keys(&self) -> Vec<Value> {
         let list = self.admin.get(&format!("{}/keys", self.path)).await.expect(StatusCode::OK);
-        list["items"].as_array().expect("items").clone()
+        let mut keys = list["items"].as_array().expect("items").clone();
+        keys.iter_mut().filter_map(Value::as_object_mut).for_each(|key| drop(key.remove("last_used")));
+        keys
     }
 }
 
