@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Longer than anything here may take, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -23,29 +23,29 @@ async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-fn path(session: &Value) -> String {
+pub fn path(session: &Value) -> String {
     format!("/v1/sessions/{}", session["id"].as_str().expect("it has an id"))
 }
 
 #[track_caller]
-fn from_memory(answer: &Answer, status: u16) -> Value {
+pub fn from_memory(answer: &Answer, status: u16) -> Value {
     assert_eq!((answer.status.as_u16(), answer.header("x-degraded")), (status, "memory"), "{}", answer.text);
     if answer.text.is_empty() { Value::Null } else { answer.json() }
 }
 
 #[track_caller]
-fn refused(answer: &Answer) {
+pub fn refused(answer: &Answer) {
     answer.refused(503, "backend_unavailable");
     assert_eq!(answer.header("x-degraded"), "", "a refusal comes from nowhere");
     assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
 }
 
-async fn created(caller: &Caller, body: Value) -> Value {
+pub async fn created(caller: &Caller, body: Value) -> Value {
     caller.post("/v1/sessions", body).await.expect(StatusCode::CREATED)
 }
 
 /// Waits until sessions are made from memory: the first one that was.
-async fn until_it_stands_in(caller: &Caller) -> Value {
+pub async fn until_it_stands_in(caller: &Caller) -> Value {
     until("sessions are served from memory", async || {
         let answer = caller.post("/v1/sessions", json!({"user_id": "first", "refresh": true})).await;
         if answer.status == StatusCode::CREATED {
@@ -57,7 +57,7 @@ async fn until_it_stands_in(caller: &Caller) -> Value {
     .await
 }
 
-async fn until_the_backend_serves(caller: &Caller) {
+pub async fn until_the_backend_serves(caller: &Caller) {
     until("lists are served again", async || {
         let answer = caller.get("/v1/sessions").await;
         (answer.status == StatusCode::OK).then_some(())
@@ -168,43 +168,6 @@ async fn an_outage_is_served_as_far_as_it_can_be_and_everything_is_in_redis_afte
     elsewhere.post("/v1/sessions/refresh", token).await.expect(StatusCode::OK);
     let token = json!({"refresh_token": before["refresh_token"]});
     elsewhere.post("/v1/sessions/refresh", token).await.refused(401, "refresh_token_invalid");
-}
-
-/// What `/status` and `/health/ready` say.
-async fn health(app: &App) -> (u16, String, u16, Value) {
-    let (status, ready) = (app.anyone().get("/status").await, app.anyone().get("/health/ready").await);
-    let word = status.json()["status"].as_str().unwrap_or_default().to_owned();
-    (status.status.as_u16(), word, ready.status.as_u16(), ready.json())
-}
-
-#[tokio::test]
-async fn a_server_that_serves_sessions_from_memory_is_ready_and_says_that_it_is_degraded() {
-    let redis = Arc::new(RedisServer::start_durable());
-    let app = App::over(redis.clone(), &[("SESSION_FALLBACK", "memory")]);
-    let tenant = app.tenant().await;
-    let well = json!({"status": "ok", "checks": [{"name": "backend", "status": "ok"}]});
-    assert_eq!(health(&app).await, (200, "ok".to_owned(), 200, well.clone()));
-    tenant.get("/v1/sessions").await.expect(StatusCode::OK);
-    redis.kill();
-    until_it_stands_in(&tenant).await;
-    let checks = json!([{"name": "backend", "status": "unavailable"}, {"name": "sessions", "status": "degraded"}]);
-    let degraded = json!({"status": "degraded", "checks": checks});
-    assert_eq!(health(&app).await, (200, "degraded".to_owned(), 200, degraded));
-    let status = app.anyone().get("/status").await.json();
-    assert_eq!(status["redis_status"], "unhealthy");
-    // A server that knows no key can let nobody in.
-    let newcomer = App::over(redis.clone(), &[("SESSION_FALLBACK", "memory")]);
-    until("the outage is noticed", async || {
-        newcomer.anyone().get("/v1/sessions").await;
-        let (status, word, ready, checks) = health(&newcomer).await;
-        assert_eq!((status, &*word, ready), (503, "unavailable", 503));
-        (checks["checks"].as_array().map(Vec::len) == Some(2)).then_some(())
-    })
-    .await;
-    redis.restart();
-    until_the_backend_serves(&tenant).await;
-    until("it is well again", async || (health(&app).await == (200, "ok".to_owned(), 200, well.clone())).then_some(()))
-        .await;
 }
 
 #[tokio::test]
