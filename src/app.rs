@@ -91,10 +91,10 @@ impl Application {
             registry: Arc::new(registry),
             monitor: Arc::new(Monitor::new(
                 database.clone(),
-                backend.doors.clone(),
-                backend.outage.clone(),
+                (backend.doors.clone(), backend.outage.clone()),
                 stand_in,
                 draining.clone(),
+                config.platform.request_timeout,
             )),
             config: Arc::new(config),
             database,

@@ -1,5 +1,6 @@
 //! How the backend is: asked when somebody wants to know, and now and then so that its clock stays known.
 
+use crate::base::deadline::Deadline;
 use crate::db::transport::door::Failure;
 use crate::db::transport::doors::{Doors, Readiness};
 use crate::db::{Database, Delivery, Error, ErrorKind, Outage};
@@ -16,6 +17,8 @@ use tokio::sync::Mutex;
 const GOOD_FOR: Duration = Duration::from_millis(500);
 /// A bad one for this long: it must not hide that the backend is back.
 const BAD_FOR: Duration = Duration::from_millis(100);
+/// Whoever asks for health hears how it is, also where an attempt may take longer than a request.
+const LONGEST: Duration = Duration::from_secs(2);
 /// How often a healthy backend is asked, for its clock may drift. An idle server should cost next to nothing.
 const WATCH: Duration = Duration::from_secs(30);
 
@@ -25,6 +28,7 @@ pub(super) struct Monitor {
     doors: Doors,
     outage: Outage,
     stand_in: Option<StandIn>,
+    patience: Duration,
     started: Instant,
     draining: Draining,
     last: Mutex<Option<Known>>,
@@ -44,14 +48,16 @@ struct Known {
 }
 
 impl Monitor {
+    /// Over this backend, which is asked for as long as a request may take, and no longer than [`LONGEST`].
     pub(super) fn new(
         database: Database,
-        doors: Doors,
-        outage: Outage,
+        (doors, outage): (Doors, Outage),
         stand_in: Option<StandIn>,
         draining: Draining,
+        request_timeout: Duration,
     ) -> Self {
-        Monitor { database, doors, outage, stand_in, started: Instant::now(), draining, last: Mutex::new(None) }
+        let (patience, started) = (request_timeout.min(LONGEST).mul_f64(0.9), Instant::now());
+        Monitor { database, doors, outage, stand_in, patience, started, draining, last: Mutex::new(None) }
     }
 
     /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
@@ -68,7 +74,7 @@ impl Monitor {
         let answer = if self.outage.is_on() {
             Err(Error::new(self.why_shut(), Delivery::NotSent))
         } else {
-            self.database.probe().await
+            self.database.probe(Deadline::after(Instant::now(), self.patience)).await
         };
         if let Some(before) = &*last
             && before.answer.is_ok() != answer.is_ok()
@@ -187,7 +193,8 @@ mod tests {
         let probe = Batch::one(Command::raw(Effect::Read, ["GET"]));
         let breaker = Arc::new(Breaker::new(redis.clone(), door.clone(), probe));
         let database = Database::new(breaker.clone(), "t", BackendClock::new(clock));
-        let monitor = Monitor::new(database, Doors::one(door.clone()), outage, None, Draining::default());
+        let ways = (Doors::one(door.clone()), outage);
+        let monitor = Monitor::new(database, ways, None, Draining::default(), LONGEST);
         assert!(monitor.ask().await.is_ok());
         redis.0.0.store(true, Ordering::SeqCst);
         assert!(monitor.ask().await.is_ok(), "nobody has noticed yet");

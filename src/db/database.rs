@@ -59,9 +59,9 @@ impl Database {
     }
 
     /// Asks the backend for its time, which shows that it answers and keeps the clock true.
-    pub async fn probe(&self) -> Result<(), Error> {
+    pub async fn probe(&self, deadline: Deadline) -> Result<(), Error> {
         let asked = self.0.clock.local();
-        let [seconds, micros] = self.run(Command::time(), Deadline::NONE).await?.array_of()?;
+        let [seconds, micros] = self.run(Command::time(), deadline).await?.array_of()?;
         let millis = seconds.count()?.saturating_mul(1000).saturating_add(micros.count()? / 1000);
         self.0.clock.learn(asked, Timestamp::from_millis(millis));
         Ok(())

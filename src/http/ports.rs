@@ -34,9 +34,9 @@ pub struct KeptAnswer {
 /// What is known of a key when a request comes with it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// Nothing: this is the first, and must be [finished](IdempotencyRecords::finish) or
+    /// Nothing: this is the first, under this note, and must be [finished](IdempotencyRecords::finish) or
     /// [abandoned](IdempotencyRecords::abandon).
-    First,
+    First(String),
     /// The first is still running.
     Running,
     /// Another request came with this key.
@@ -55,8 +55,8 @@ pub trait IdempotencyRecords: Send + Sync {
     fn finish<'a>(&'a self, request: KeyedRequest<'a>, answer: &'a KeptAnswer)
     -> LocalBoxFuture<'a, Result<(), Error>>;
 
-    /// Forgets the request: it may be tried again.
-    fn abandon<'a>(&'a self, request: KeyedRequest<'a>) -> LocalBoxFuture<'a, Result<(), Error>>;
+    /// Forgets the request that was noted so: it may be tried again.
+    fn abandon<'a>(&'a self, request: KeyedRequest<'a>, note: &'a str) -> LocalBoxFuture<'a, Result<(), Error>>;
 }
 
 /// How the backend is, as far as requests are concerned.

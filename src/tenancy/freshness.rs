@@ -24,7 +24,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// From this age of the last look on, a request causes another one and does not wait for it.
 const LOOK_AFTER: Duration = Duration::from_millis(400);
@@ -122,12 +122,12 @@ impl Freshness {
 
     /// The epoch that holds for a request that starts now. Costs no round trip while the last look is
     /// young; an error when the backend could not be asked and the last look is too old.
-    pub(super) async fn epoch(self: &Arc<Self>) -> Result<Epoch, Error> {
+    pub(super) async fn epoch(self: &Arc<Self>, deadline: Deadline) -> Result<Epoch, Error> {
         let asked = self.clock.micros();
         match self.age(asked) {
             Some(age) if age < LOOK_AFTER => {}
             Some(age) if age < WAIT_AFTER => self.look_in_background(asked),
-            _ => self.wait_for_look(asked).await?,
+            _ => self.wait_for_look(asked, deadline).await?,
         }
         Ok(Epoch(self.epoch.load(Ordering::Acquire)))
     }
@@ -178,8 +178,10 @@ impl Freshness {
             return;
         }
         let this = Arc::clone(self);
+        // One that takes longer is worth nothing, and would only keep the next from being tried.
+        let deadline = Deadline::after(Instant::now(), VALID);
         tokio::spawn(async move {
-            if let Err(error) = this.look().await {
+            if let Err(error) = this.look(deadline).await {
                 // Whoever comes when the last look is too old waits for the next and is told.
                 tracing::debug!(%error, "a look for changes of tenants failed");
             }
@@ -189,7 +191,7 @@ impl Freshness {
 
     /// Waits for the look that is under way, or looks. A look that fails, fails all who waited for it, or
     /// each would try again in turn. When a waiter's request is dropped the next one takes its place.
-    async fn wait_for_look(&self, asked: u64) -> Result<(), Error> {
+    async fn wait_for_look(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
         let looks = self.last.lock().looks;
         let turn = self.looking.lock().await;
         if self.is_younger(WAIT_AFTER, asked) {
@@ -201,16 +203,16 @@ impl Freshness {
         };
         let outcome = match failure {
             Some(error) => Err(error),
-            None => self.look().await,
+            None => self.look(deadline).await,
         };
         drop(turn);
         if self.is_younger(VALID, asked) { Ok(()) } else { outcome }
     }
 
     /// Only for whoever holds `looking`.
-    async fn look(&self) -> Result<(), Error> {
+    async fn look(&self, deadline: Deadline) -> Result<(), Error> {
         let started = self.clock.micros();
-        let outcome = self.ask().await;
+        let outcome = self.ask(deadline).await;
         let mut last = self.last.lock();
         last.looks += 1;
         match outcome {
@@ -250,7 +252,7 @@ impl Freshness {
         value.optional_bytes()
     }
 
-    async fn ask(&self) -> Result<Seen, Error> {
-        Seen::read(self.db.run(Command::get(&self.changes)).await?)
+    async fn ask(&self, deadline: Deadline) -> Result<Seen, Error> {
+        Seen::read(self.db.by(deadline).run(Command::get(&self.changes)).await?)
     }
 }

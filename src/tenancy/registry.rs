@@ -98,7 +98,7 @@ impl Registry {
     /// start a second later. An error means that the backend could not be asked: refuse with 503.
     pub async fn verify(&self, presented: &str, deadline: Deadline) -> Result<Verification, Error> {
         let Some(presented) = PresentedKey::parse(presented) else { return Ok(Verification::Unknown) };
-        let epoch = self.freshness.epoch().await?;
+        let epoch = self.freshness.epoch(deadline).await?;
         let known = match self.remembered.key(presented.id(), epoch) {
             Some(known) => known,
             // Boxed, as it is rare and large: every request would carry the room for it.
@@ -137,7 +137,7 @@ impl Registry {
 
     /// A tenant, remembered as keys are; for an admin who acts for it.
     pub async fn tenant(&self, id: &TenantId, deadline: Deadline) -> Result<Option<Arc<Tenant>>, Error> {
-        let epoch = self.freshness.epoch().await?;
+        let epoch = self.freshness.epoch(deadline).await?;
         self.tenant_in(id, epoch, deadline).await
     }
 

@@ -3,6 +3,7 @@
 mod command_line;
 mod draining;
 mod failover;
+mod outage;
 mod secrets;
 mod serving;
 mod standby;

@@ -3,6 +3,7 @@
 mod application;
 mod bounds;
 mod failures;
+mod hanging;
 mod kinds;
 mod matrix;
 mod memory;
