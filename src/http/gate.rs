@@ -144,6 +144,8 @@ impl Walk {
                 response.headers_mut().insert(DEGRADED, memory);
                 Ok(response)
             }
+            // A refusal comes from nowhere.
+            Err(problem) if problem.code().status() >= 500 => Err(problem),
             Err(problem) => Err(problem.with_header(DEGRADED, memory)),
         }
     }

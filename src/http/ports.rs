@@ -66,7 +66,12 @@ pub struct BackendState {
     pub transport: &'static str,
     /// `healthy`, `unhealthy`, `error`, or `not_initialized` where no Redis is used.
     pub redis_status: &'static str,
-    /// Whether requests can be served.
+    /// Whether the backend answers.
+    pub answers: bool,
+    /// Whether this process serves sessions from its memory, because the backend cannot be asked or does not have all
+    /// of them yet.
+    pub stands_in: bool,
+    /// Whether requests can be served: what the backend is for, or at least sessions.
     pub serves: bool,
     /// Where the backend is reached in two ways: `ready`, `active` while REST stands in, `unproven` or `off`.
     pub failover: Option<&'static str>,

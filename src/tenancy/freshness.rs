@@ -94,8 +94,8 @@ pub(super) struct Freshness {
     /// Held by whoever is looking, so that one look serves all who wait for it.
     looking: Arc<tokio::sync::Mutex<()>>,
     last: Mutex<Outcome>,
-    /// The last look before an outage, and when the outage was noticed first.
-    outage: Mutex<(u64, u64)>,
+    /// The last look before an outage, the number of the outage, and when it was noticed first.
+    outage: Mutex<(u64, u64, u64)>,
 }
 
 /// How the last look ended.
@@ -116,7 +116,7 @@ impl Freshness {
             seen: Mutex::new(Seen::Never),
             looking: Arc::default(),
             last: Mutex::default(),
-            outage: Mutex::new((NEVER, 0)),
+            outage: Mutex::new((NEVER, 0, 0)),
         })
     }
 
@@ -141,15 +141,14 @@ impl Freshness {
         Some(Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
-    /// The epoch of the last look, during an outage, if that look was not long before it.
-    pub(super) fn epoch_before_outage(&self) -> Option<Epoch> {
+    /// The epoch of the last look, during the outage of this number, if that look was not long before it.
+    pub(super) fn epoch_before_outage(&self, number: u64) -> Option<Epoch> {
         let looked = self.looked.load(Ordering::Acquire);
         let mut outage = self.outage.lock();
-        // No look succeeds during an outage, so another one means another outage.
-        if outage.0 != looked {
-            *outage = (looked, self.clock.micros());
+        if (outage.0, outage.1) != (looked, number) {
+            *outage = (looked, number, self.clock.micros());
         }
-        let before = Duration::from_micros(outage.1.checked_sub(looked)?);
+        let before = Duration::from_micros(outage.2.checked_sub(looked)?);
         (before <= RECALLED).then(|| Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
