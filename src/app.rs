@@ -21,10 +21,11 @@ use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
 use idempotency::Records;
-use monitor::Monitor;
+use monitor::{Monitor, StandIn};
 use prometheus_client::registry::Registry as Metrics;
 use same_database::SameDatabase;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use backend::StartError;
 
@@ -84,13 +85,14 @@ impl Application {
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+        let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(registry),
             monitor: Monitor::new(
                 database.clone(),
-                backend.doors.clone(),
-                backend.outage.clone(),
+                (backend.doors.clone(), backend.outage.clone()),
+                stand_in,
                 draining.clone(),
                 config.platform.request_timeout,
             ),
@@ -151,6 +153,13 @@ impl Application {
     /// Asks the backend how it is, and for its time.
     pub async fn look_at_backend(&self) -> bool {
         self.monitor.backend().await.serves
+    }
+
+    /// After the last answer: lets what only this process knows reach the backend, if it can in this time.
+    pub async fn finish(&self, patience: Duration) {
+        if let Some(standby) = &self.standby {
+            standby.finish(patience).await;
+        }
     }
 
     fn capabilities(&self) -> Endpoints {

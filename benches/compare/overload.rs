@@ -1,6 +1,6 @@
 //! What is left of the server when ten times as much is asked of it as it can do. `./bench overload` runs it.
 //!
-//! The request is heavy and legal: a batch that reads 500 sessions of 1 KiB, of one of four tenants. First a
+//! The request is heavy and legal: a batch that reads 60 sessions of 10 KiB, of one of four tenants. First a
 //! few callers who each wait for their answer find out how many of them a second can be served. Then ten
 //! times as many are sent, at fixed moments, whatever becomes of them; whoever is turned away does not wait
 //! before the next. Printed: how many were served in time beside the first figure, how soon the others were
@@ -19,8 +19,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 const TENANTS: usize = 4;
-const SESSIONS: usize = 500;
-const BYTES: usize = 1024;
+const SESSIONS: usize = 60;
+const BYTES: usize = 10 * 1024;
 /// Callers who wait for their answer, and connections that more than can be served comes over.
 const FEW: usize = 8;
 const MANY: usize = 400;

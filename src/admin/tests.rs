@@ -29,14 +29,14 @@ struct NothingKept;
 
 impl IdempotencyRecords for NothingKept {
     fn begin<'a>(&'a self, _: KeyedRequest<'a>) -> LocalBoxFuture<'a, Result<Begun, Error>> {
-        Box::pin(async { Ok(Begun::First) })
+        Box::pin(async { Ok(Begun::First(String::new())) })
     }
 
     fn finish<'a>(&'a self, _: KeyedRequest<'a>, _: &'a KeptAnswer) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async { Ok(()) })
     }
 
-    fn abandon<'a>(&'a self, _: KeyedRequest<'a>) -> LocalBoxFuture<'a, Result<(), Error>> {
+    fn abandon<'a>(&'a self, _: KeyedRequest<'a>, _: &'a str) -> LocalBoxFuture<'a, Result<(), Error>> {
         Box::pin(async { Ok(()) })
     }
 }

@@ -31,7 +31,7 @@ impl IdempotencyRecords for Records {
     fn begin<'a>(&'a self, request: KeyedRequest<'a>) -> LocalBoxFuture<'a, Result<Begun, Error>> {
         Box::pin(async move {
             Ok(match self.open(request).begin(stored(request)).await? {
-                Known::First => Begun::First,
+                Known::First(note) => Begun::First(note),
                 Known::Running => Begun::Running,
                 Known::Reused => Begun::Reused,
                 Known::Answered(Answer { status, headers, body }) => {
@@ -49,7 +49,7 @@ impl IdempotencyRecords for Records {
         })
     }
 
-    fn abandon<'a>(&'a self, request: KeyedRequest<'a>) -> LocalBoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { self.open(request).abandon(stored(request)).await })
+    fn abandon<'a>(&'a self, request: KeyedRequest<'a>, note: &'a str) -> LocalBoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { self.open(request).abandon(stored(request), note).await })
     }
 }

@@ -6,6 +6,8 @@ use crate::db::transport::doors::{Doors, Readiness};
 use crate::db::{Database, Delivery, Error, ErrorKind, Outage};
 use crate::http::ports::{BackendState, Health};
 use crate::http::server::Draining;
+use crate::stores::sessions::standby::Standby;
+use crate::tenancy::Registry;
 use futures_util::future::LocalBoxFuture;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,10 +29,17 @@ pub(super) struct Monitor {
     database: Database,
     doors: Doors,
     outage: Outage,
+    stand_in: Option<Arc<StandIn>>,
     started: Instant,
     draining: Draining,
     patience: Duration,
     last: Arc<Mutex<Option<Known>>>,
+}
+
+/// What serves sessions while the backend does not: whoever remembers no key can let nobody in.
+pub(super) struct StandIn {
+    pub(super) standby: Arc<Standby>,
+    pub(super) registry: Registry,
 }
 
 /// What the backend answered, and when: after how many changes of its doors.
@@ -44,13 +53,14 @@ impl Monitor {
     /// For requests that take at most so long: what is asked here takes less.
     pub(super) fn new(
         database: Database,
-        doors: Doors,
-        outage: Outage,
+        (doors, outage): (Doors, Outage),
+        stand_in: Option<StandIn>,
         draining: Draining,
         request_timeout: Duration,
     ) -> Self {
-        let patience = PATIENCE.min(request_timeout / 2);
-        Monitor { database, doors, outage, started: Instant::now(), draining, patience, last: Arc::default() }
+        let (patience, started) = (PATIENCE.min(request_timeout / 2), Instant::now());
+        let stand_in = stand_in.map(Arc::new);
+        Monitor { database, doors, outage, stand_in, started, draining, patience, last: Arc::default() }
     }
 
     /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
@@ -118,12 +128,17 @@ impl Health for Monitor {
                     _ => "error",
                 },
             };
+            let stand_in = self.stand_in.as_ref().filter(|stand_in| stand_in.standby.is_engaged());
+            let serves_sessions = stand_in.is_some_and(|stand_in| stand_in.registry.recalls());
+            let failover = self.doors.failover();
             BackendState {
                 transport: self.doors.transport(),
                 redis_status,
-                serves: answer.is_ok() && !self.draining.has_begun(),
-                failover: self.doors.failover().map(Readiness::word),
-                is_degraded: self.doors.failover().is_some_and(|readiness| readiness != Readiness::Ready),
+                answers: answer.is_ok(),
+                stands_in: stand_in.is_some(),
+                serves: (answer.is_ok() || serves_sessions) && !self.draining.has_begun(),
+                failover: failover.map(Readiness::word),
+                is_degraded: stand_in.is_some() || failover.is_some_and(|readiness| readiness != Readiness::Ready),
             }
         })
     }
@@ -141,6 +156,8 @@ impl Health for Nothing {
         let state = BackendState {
             transport: "memory",
             redis_status: "not_initialized",
+            answers: false,
+            stands_in: false,
             serves: false,
             failover: None,
             is_degraded: false,
@@ -185,13 +202,15 @@ mod tests {
         let probe = Batch::one(Command::raw(Effect::Read, ["GET"]));
         let breaker = Arc::new(Breaker::new(redis.clone(), door.clone(), probe));
         let database = Database::new(breaker.clone(), "t", BackendClock::new(clock));
-        let monitor = Monitor::new(database, Doors::one(door.clone()), outage, Draining::default(), PATIENCE);
+        let ways = (Doors::one(door.clone()), outage);
+        let monitor = Monitor::new(database, ways, None, Draining::default(), PATIENCE);
         assert!(monitor.ask().await.is_ok());
         redis.0.0.store(true, Ordering::SeqCst);
         assert!(monitor.ask().await.is_ok(), "nobody has noticed yet");
         for _ in 0..5 {
             assert!(breaker.execute(&Batch::one(Command::time())).await.is_err());
         }
+        // One probe more is asked before the door is shut.
         while !door.is_open() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }

@@ -11,4 +11,5 @@ pub mod object;
 pub mod patience;
 pub mod precondition;
 pub mod secret;
+pub mod sparing;
 pub mod text;

@@ -5,6 +5,7 @@ use crate::app::Application;
 use crate::base::clock::SystemClock;
 use crate::config::Config;
 use crate::http::server::{self, Signals};
+use std::cell::Cell;
 use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -42,12 +43,18 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
             tracing::info!(address = %bound, ready, admin_api = app.config().platform.admin_key.is_some(), "listening");
         }
         let mut server = server::serve(listener, &settings, app.clone()).map_err(ended)?;
-        let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay);
-        tokio::select! {
+        let at_once = Cell::new(false);
+        let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay, &at_once);
+        let served = tokio::select! {
             served = &mut server => served,
-            () = stop => server.await,
+            () = stop => Ok(()),
+        };
+        let mut signals = Signals::listen().map_err(ended)?;
+        tokio::select! {
+            () = app.finish(if at_once.get() { Duration::ZERO } else { settings.shutdown_grace }) => {}
+            _ = signals.next() => {}
         }
-        .map_err(ended)
+        served.map_err(ended)
     });
     match served {
         Ok(()) => ExitCode::SUCCESS,

@@ -4,30 +4,40 @@
 use tokio::sync::watch;
 
 /// A handle on the one answer; all clones share it.
-#[derive(Debug, Clone)]
-pub struct Outage(watch::Sender<bool>);
+#[derive(Debug, Clone, Default)]
+pub struct Outage(watch::Sender<Known>);
 
-impl Default for Outage {
-    fn default() -> Self {
-        Outage(watch::Sender::new(false))
-    }
+#[derive(Debug, Default)]
+struct Known {
+    is_on: bool,
+    begun: u64,
 }
 
 impl Outage {
     /// From now on there is one, or none any more. Says whether that is news.
     pub fn set(&self, is_on: bool) -> bool {
-        self.0.send_if_modified(|known| std::mem::replace(known, is_on) != is_on)
+        self.0.send_if_modified(|known| {
+            let is_news = std::mem::replace(&mut known.is_on, is_on) != is_on;
+            known.begun += u64::from(is_news && is_on);
+            is_news
+        })
     }
 
     /// Whether there is one: every door to the backend is shut.
     pub fn is_on(&self) -> bool {
-        *self.0.borrow()
+        self.0.borrow().is_on
+    }
+
+    /// The number of the outage that there is: no two have the same. Nothing where there is none.
+    pub fn number(&self) -> Option<u64> {
+        let known = self.0.borrow();
+        known.is_on.then_some(known.begun)
     }
 
     /// Waits until there is one, or none.
     pub async fn becomes(&self, is_on: bool) {
         // The sender lives as long as this handle.
-        if self.0.subscribe().wait_for(|now| *now == is_on).await.is_err() {
+        if self.0.subscribe().wait_for(|now| now.is_on == is_on).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -46,8 +56,12 @@ mod tests {
         assert!(!told.is_on());
         assert!(tells.set(true) && !tells.set(true), "news only once");
         told.becomes(true).await;
-        assert!(told.is_on());
+        assert!(told.is_on() && told.number().is_some());
+        let first = told.number();
         tells.set(false);
         told.becomes(false).await;
+        assert_eq!(told.number(), None);
+        tells.set(true);
+        assert_ne!(told.number(), first);
     }
 }

@@ -18,6 +18,7 @@ use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::patience::Patience;
 use crate::base::secret::Secret;
+use crate::base::sparing::Sparing;
 use crate::tenancy::Registry;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -102,6 +103,8 @@ impl Platform {
     }
 }
 
+static FAILURES: Sparing = Sparing::new();
+
 /// How much of a request's time the backend may take: the rest is for saying how it ended.
 const BACKEND_SHARE: f64 = 0.9;
 
@@ -141,6 +144,8 @@ impl Walk {
                 response.headers_mut().insert(DEGRADED, memory);
                 Ok(response)
             }
+            // A refusal comes from nowhere.
+            Err(problem) if problem.code().status() >= 500 => Err(problem),
             Err(problem) => Err(problem.with_header(DEGRADED, memory)),
         }
     }
@@ -273,13 +278,14 @@ fn finish(
     response
 }
 
-/// One line per request: failures of the server as warnings, everything else for debugging, and so whoever is
-/// turned away in a crowd, for writing that down would cost more than turning away. What was asked for is
+/// One line per request: failures of the server as warnings, as many as can be read, everything else for debugging,
+/// and so whoever is turned away in a crowd, for writing that down would cost more than turning away. What was asked for is
 /// named by its pattern: a path holds session ids.
 fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: Duration, is_overload: bool) {
     macro_rules! line {
-        ($level:ident) => {
+        ($level:ident $(, $left_out:ident)?) => {
             tracing::$level!(
+                $($left_out,)?
                 request_id = trace.request_id(),
                 trace_id = trace.trace_id(),
                 parent_id = trace.parent_id(),
@@ -291,5 +297,12 @@ fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: D
             )
         };
     }
-    if status >= 500 && !is_overload { line!(warn) } else { line!(debug) }
+    if status >= 500
+        && !is_overload
+        && let Some(left_out) = FAILURES.line()
+    {
+        line!(warn, left_out)
+    } else {
+        line!(debug)
+    }
 }

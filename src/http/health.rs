@@ -47,6 +47,10 @@ fn word(serves: bool) -> &'static str {
     if serves { "ok" } else { "unavailable" }
 }
 
+fn summary(state: BackendState) -> &'static str {
+    if state.serves && state.is_degraded { "degraded" } else { word(state.serves) }
+}
+
 fn answer(status: StatusCode, body: &impl Serialize) -> Result<HttpResponse, Problem> {
     json(HttpResponse::build(status).insert_header((CACHE_CONTROL, "no-store")), body)
 }
@@ -58,7 +62,7 @@ fn code(state: BackendState) -> StatusCode {
 async fn status(health: Arc<dyn Health>) -> (BackendState, Status) {
     let state = health.backend().await;
     let status = Status {
-        status: if state.serves && state.is_degraded { "degraded" } else { word(state.serves) },
+        status: summary(state),
         version: env!("CARGO_PKG_VERSION"),
         uptime_s: health.uptime(),
         transport: state.transport,
@@ -70,8 +74,11 @@ async fn status(health: Arc<dyn Health>) -> (BackendState, Status) {
 
 async fn ready(health: Arc<dyn Health>) -> Result<HttpResponse, Problem> {
     let state = health.backend().await;
-    let checks = vec![Check { name: "backend", status: word(state.serves) }];
-    answer(code(state), &Checks { status: word(state.serves), checks })
+    let mut checks = vec![Check { name: "backend", status: word(state.answers) }];
+    if state.stands_in {
+        checks.push(Check { name: "sessions", status: "degraded" });
+    }
+    answer(code(state), &Checks { status: summary(state), checks })
 }
 
 /// The metrics, in OpenMetrics text, which the older text format's parsers read as well.

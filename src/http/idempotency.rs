@@ -47,12 +47,12 @@ pub(super) async fn once(
         deadline: walk.deadline,
     };
     let records = walk.platform.idempotency();
-    match records.begin(keyed).await? {
-        Begun::First => {}
+    let note = match records.begin(keyed).await? {
+        Begun::First(note) => note,
         Begun::Running => return Err(Problem::new(Code::IdempotencyKeyInUse, "Ask again when it has ended.")),
         Begun::Reused => return Err(Problem::new(Code::IdempotencyKeyReused, "Use a new key for a new request.")),
         Begun::Answered(answer) => return Ok(replay(answer)),
-    }
+    };
     match walk.endpoint.run(request.clone(), Payload::from(body)).await {
         Ok(response) if response.status().is_success() => {
             let (response, answer) = keep(response)?;
@@ -65,7 +65,7 @@ pub(super) async fn once(
         // Nobody knows whether it was done: to free the key would invite doing it twice.
         Err(problem) if problem.has_unknown_outcome() => Err(problem),
         other => {
-            if let Err(error) = records.abandon(keyed).await {
+            if let Err(error) = records.abandon(keyed, &note).await {
                 tracing::warn!(%error, "an Idempotency-Key stays taken until its lease ends");
             }
             other

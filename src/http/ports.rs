@@ -34,9 +34,9 @@ pub struct KeptAnswer {
 /// What is known of a key when a request comes with it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// Nothing: this is the first, and must be [finished](IdempotencyRecords::finish) or
+    /// Nothing: this is the first, under this note, and must be [finished](IdempotencyRecords::finish) or
     /// [abandoned](IdempotencyRecords::abandon).
-    First,
+    First(String),
     /// The first is still running.
     Running,
     /// Another request came with this key.
@@ -55,8 +55,8 @@ pub trait IdempotencyRecords: Send + Sync {
     fn finish<'a>(&'a self, request: KeyedRequest<'a>, answer: &'a KeptAnswer)
     -> LocalBoxFuture<'a, Result<(), Error>>;
 
-    /// Forgets the request: it may be tried again.
-    fn abandon<'a>(&'a self, request: KeyedRequest<'a>) -> LocalBoxFuture<'a, Result<(), Error>>;
+    /// Forgets the request that was noted so: it may be tried again.
+    fn abandon<'a>(&'a self, request: KeyedRequest<'a>, note: &'a str) -> LocalBoxFuture<'a, Result<(), Error>>;
 }
 
 /// How the backend is, as far as requests are concerned.
@@ -66,7 +66,12 @@ pub struct BackendState {
     pub transport: &'static str,
     /// `healthy`, `unhealthy`, `error`, or `not_initialized` where no Redis is used.
     pub redis_status: &'static str,
-    /// Whether requests can be served.
+    /// Whether the backend answers.
+    pub answers: bool,
+    /// Whether this process serves sessions from its memory, because the backend cannot be asked or does not have all
+    /// of them yet.
+    pub stands_in: bool,
+    /// Whether requests can be served: what the backend is for, or at least sessions.
     pub serves: bool,
     /// Where the backend is reached in two ways: `ready`, `active` while REST stands in, `unproven` or `off`.
     pub failover: Option<&'static str>,

@@ -1,6 +1,7 @@
 //! What a client is told when something is refused or fails: RFC 9457 problem details.
 
 use crate::base::code::Code;
+use crate::base::sparing::Sparing;
 use crate::db::{Delivery, Error, ErrorKind};
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,6 +9,8 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
+
+static FAILED_CALLS: Sparing = Sparing::new();
 
 /// One fault in a request: where, as a JSON pointer (RFC 6901) or a parameter's name, and what.
 #[derive(Debug, Clone, Serialize, PartialEq, Eq)]
@@ -139,7 +142,9 @@ impl From<Error> for Problem {
             tracing::error!(%error, "the backend's data or answer is not what this version writes");
             return Problem::new(Code::Internal, "The request could not be completed.");
         }
-        tracing::warn!(%error, "a backend call failed");
+        if let Some(left_out) = FAILED_CALLS.line() {
+            tracing::warn!(%error, left_out, "a backend call failed");
+        }
         let mut problem = Problem::new(Code::BackendUnavailable, "Try again later.");
         // An answer that makes no sense says nothing about what was done before it was given.
         let makes_no_sense = matches!(error.kind, ErrorKind::Unexpected(_)) && error.delivery != Delivery::NotSent;

@@ -5,6 +5,7 @@ use super::gate::Platform;
 use super::router;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};
+use std::cell::Cell;
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl Signals {
     }
 
     /// Waits for one, and tells whether it was SIGTERM.
-    async fn next(&mut self) -> bool {
+    pub async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.terminate.recv() => true,
             _ = self.interrupt.recv() => false,
@@ -67,8 +68,14 @@ impl Signals {
 }
 
 /// Stops a server as it should be: after SIGTERM it drains for a while and finishes what is under way; after
-/// SIGINT, which somebody at a keyboard sends, it only finishes; a second signal ends it at once.
-pub async fn stop_on_signal(server: ServerHandle, mut signals: Signals, draining: &Draining, delay: Duration) {
+/// SIGINT, which somebody at a keyboard sends, it only finishes; a second signal ends it at once, and sets `at_once`.
+pub async fn stop_on_signal(
+    server: ServerHandle,
+    mut signals: Signals,
+    draining: &Draining,
+    delay: Duration,
+    at_once: &Cell<bool>,
+) {
     let delay = if signals.next().await { delay } else { Duration::ZERO };
     draining.begin();
     tracing::info!(delay_ms = delay.as_millis() as u64, "told to stop: draining");
@@ -76,9 +83,11 @@ pub async fn stop_on_signal(server: ServerHandle, mut signals: Signals, draining
         () = tokio::time::sleep(delay) => true,
         _ = signals.next() => false,
     };
+    at_once.set(!graceful);
     tokio::select! {
         () = server.stop(graceful) => {}
-        _ = signals.next() => server.stop(false).await,
+        // What is under way ends with the process: the server itself obeys one order, and that was to finish.
+        _ = signals.next() => at_once.set(true),
     }
 }
 

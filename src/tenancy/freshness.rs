@@ -24,7 +24,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// From this age of the last look on, a request causes another one and does not wait for it.
 const LOOK_AFTER: Duration = Duration::from_millis(400);
@@ -94,8 +94,8 @@ pub(super) struct Freshness {
     /// Held by whoever is looking, so that one look serves all who wait for it.
     looking: Arc<tokio::sync::Mutex<()>>,
     last: Mutex<Outcome>,
-    /// The last look before an outage, and when the outage was noticed first.
-    outage: Mutex<(u64, u64)>,
+    /// The last look before an outage, the number of the outage, and when it was noticed first.
+    outage: Mutex<(u64, u64, u64)>,
 }
 
 /// How the last look ended.
@@ -116,17 +116,17 @@ impl Freshness {
             seen: Mutex::new(Seen::Never),
             looking: Arc::default(),
             last: Mutex::default(),
-            outage: Mutex::new((NEVER, 0)),
+            outage: Mutex::new((NEVER, 0, 0)),
         })
     }
 
     /// The epoch that holds for a request that starts now. Costs no round trip while the last look is
     /// young; an error when the backend could not be asked and the last look is too old.
-    pub(super) async fn epoch(self: &Arc<Self>) -> Result<Epoch, Error> {
+    pub(super) async fn epoch(self: &Arc<Self>, deadline: Deadline) -> Result<Epoch, Error> {
         if let Some(epoch) = self.epoch_at_once() {
             return Ok(epoch);
         }
-        self.wait_for_look(self.clock.micros()).await?;
+        self.wait_for_look(self.clock.micros(), deadline).await?;
         Ok(Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
@@ -141,15 +141,14 @@ impl Freshness {
         Some(Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
-    /// The epoch of the last look, during an outage, if that look was not long before it.
-    pub(super) fn epoch_before_outage(&self) -> Option<Epoch> {
+    /// The epoch of the last look, during the outage of this number, if that look was not long before it.
+    pub(super) fn epoch_before_outage(&self, number: u64) -> Option<Epoch> {
         let looked = self.looked.load(Ordering::Acquire);
         let mut outage = self.outage.lock();
-        // No look succeeds during an outage, so another one means another outage.
-        if outage.0 != looked {
-            *outage = (looked, self.clock.micros());
+        if (outage.0, outage.1) != (looked, number) {
+            *outage = (looked, number, self.clock.micros());
         }
-        let before = Duration::from_micros(outage.1.checked_sub(looked)?);
+        let before = Duration::from_micros(outage.2.checked_sub(looked)?);
         (before <= RECALLED).then(|| Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
@@ -188,8 +187,10 @@ impl Freshness {
             return;
         }
         let this = Arc::clone(self);
+        // One that takes longer is worth nothing, and would only keep the next from being tried.
+        let deadline = Deadline::after(Instant::now(), VALID);
         tokio::spawn(async move {
-            if let Err(error) = this.look().await {
+            if let Err(error) = this.look(deadline).await {
                 // Whoever comes when the last look is too old waits for the next and is told.
                 tracing::debug!(%error, "a look for changes of tenants failed");
             }
@@ -199,7 +200,7 @@ impl Freshness {
 
     /// Waits for the look that is under way, or looks. A look that fails, fails all who waited for it, or
     /// each would try again in turn. When a waiter's request is dropped the next one takes its place.
-    async fn wait_for_look(&self, asked: u64) -> Result<(), Error> {
+    async fn wait_for_look(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
         let looks = self.last.lock().looks;
         let turn = self.looking.lock().await;
         if self.is_younger(WAIT_AFTER, asked) {
@@ -211,16 +212,16 @@ impl Freshness {
         };
         let outcome = match failure {
             Some(error) => Err(error),
-            None => self.look().await,
+            None => self.look(deadline).await,
         };
         drop(turn);
         if self.is_younger(VALID, asked) { Ok(()) } else { outcome }
     }
 
     /// Only for whoever holds `looking`.
-    async fn look(&self) -> Result<(), Error> {
+    async fn look(&self, deadline: Deadline) -> Result<(), Error> {
         let started = self.clock.micros();
-        let outcome = self.ask().await;
+        let outcome = self.ask(deadline).await;
         let mut last = self.last.lock();
         last.looks += 1;
         match outcome {
@@ -260,7 +261,7 @@ impl Freshness {
         value.optional_bytes()
     }
 
-    async fn ask(&self) -> Result<Seen, Error> {
-        Seen::read(self.db.run(Command::get(&self.changes)).await?)
+    async fn ask(&self, deadline: Deadline) -> Result<Seen, Error> {
+        Seen::read(self.db.by(deadline).run(Command::get(&self.changes)).await?)
     }
 }

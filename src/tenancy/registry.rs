@@ -117,7 +117,7 @@ impl Registry {
             Some(epoch) => (epoch, None),
             None => {
                 let place = may_stranger()?;
-                (self.freshness.epoch().await?, place)
+                (self.freshness.epoch(deadline).await?, place)
             }
         };
         let known = match self.remembered.key(presented.id(), epoch) {
@@ -145,18 +145,26 @@ impl Registry {
     /// it, provided that the server was in use when the outage began. Nothing where that is not known: the key may
     /// exist, and be asked for. What was revoked elsewhere since is not known either.
     pub fn recall_in_outage(&self, presented: &str) -> Option<Verification> {
-        self.outage.as_ref().filter(|outage| outage.is_on())?;
         let presented = PresentedKey::parse(presented)?;
-        let epoch = self.freshness.epoch_before_outage()?;
+        let epoch = self.epoch_before_outage()?;
         // That a key was unknown then says little: it may have been made since.
         let identity = self.remembered.key(presented.id(), epoch)??;
         let good = identity.key.is(&presented) && !identity.key.is_expired(self.db.now());
         Some(if good { Verification::Known(identity) } else { Verification::Unknown })
     }
 
+    /// Whether any key can be told in this outage by what is remembered.
+    pub fn recalls(&self) -> bool {
+        self.epoch_before_outage().is_some()
+    }
+
+    fn epoch_before_outage(&self) -> Option<Epoch> {
+        self.freshness.epoch_before_outage(self.outage.as_ref()?.number()?)
+    }
+
     /// A tenant, remembered as keys are; for an admin who acts for it.
     pub async fn tenant(&self, id: &TenantId, deadline: Deadline) -> Result<Option<Arc<Tenant>>, Error> {
-        let epoch = self.freshness.epoch().await?;
+        let epoch = self.freshness.epoch(deadline).await?;
         self.tenant_in(id, epoch, deadline).await
     }
 

@@ -99,9 +99,12 @@ impl Warm {
         list["items"].as_array().expect("items").clone()
     }
 
+    /// When each was last used is noted in the background, at no time that a test could know.
     async fn keys(&self) -> Vec<Value> {
         let list = self.admin.get(&format!("{}/keys", self.path)).await.expect(StatusCode::OK);
-        list["items"].as_array().expect("items").clone()
+        let mut keys = list["items"].as_array().expect("items").clone();
+        keys.iter_mut().filter_map(Value::as_object_mut).for_each(|key| drop(key.remove("last_used")));
+        keys
     }
 }
 
@@ -128,6 +131,9 @@ suite! {
     a_creation_that_arrives_after_the_session_was_revoked_does_not_bring_it_back
     a_write_that_arrives_late_changes_nothing
     an_api_key_whose_creation_arrives_after_its_revocation_stays_revoked
+    a_lifetime_that_arrives_late_does_not_replace_the_one_that_was_set_since
+    a_rotation_that_arrives_late_does_not_move_the_session_that_has_the_id_since
+    an_idempotency_key_that_is_freed_late_keeps_the_answer_that_it_has_since
 }
 
 async fn a_session_whose_creation_was_not_answered_is_created_once(world: World) {
@@ -313,6 +319,52 @@ async fn an_api_key_whose_creation_arrives_after_its_revocation_stays_revoked(wo
     assert_eq!(tenant.keys().await, before);
     let bearer = world.app.anyone().with("x-api-key", key["key"].as_str().expect("the secret"));
     bearer.get("/v1/sessions").await.refused(401, "unauthorized");
+}
+
+async fn a_lifetime_that_arrives_late_does_not_replace_the_one_that_was_set_since(world: World) {
+    let tenant = world.tenant().await;
+    let path = "/v1/sessions/mine";
+    tenant.caller.put(path, json!({"user_id": "u1"})).await.expect(StatusCode::CREATED);
+    // The backend knows the script.
+    tenant.caller.post(&format!("{path}/extend"), json!({"ttl": 300})).await.expect(StatusCode::OK);
+    world.arm(Loss::OfTheWay, "sessions/touch");
+    tenant.caller.post(&format!("{path}/extend"), json!({"ttl": 60})).await.expect(StatusCode::OK);
+    let longer = tenant.caller.post(&format!("{path}/extend"), json!({"ttl": 36000})).await.expect(StatusCode::OK);
+    world.arrives_late();
+    let now = tenant.caller.get(&format!("{path}?touch=false")).await.expect(StatusCode::OK);
+    assert_eq!(now["expires_at"], longer["expires_at"], "the longer lifetime was acknowledged");
+}
+
+async fn a_rotation_that_arrives_late_does_not_move_the_session_that_has_the_id_since(world: World) {
+    let tenant = world.tenant().await;
+    let path = "/v1/sessions/mine";
+    tenant.caller.put("/v1/sessions/other", json!({"user_id": "u1"})).await.expect(StatusCode::CREATED);
+    tenant.caller.post("/v1/sessions/other/rotate", json!({})).await.expect(StatusCode::OK);
+    tenant.caller.put(path, json!({"user_id": "u1"})).await.expect(StatusCode::CREATED);
+    world.arm(Loss::OfTheWay, "sessions/rotate");
+    let moved = tenant.caller.post(&format!("{path}/rotate"), json!({})).await.expect(StatusCode::OK);
+    let moved = format!("/v1/sessions/{}", moved["id"].as_str().expect("an id"));
+    tenant.caller.delete(&moved).await.expect(StatusCode::NO_CONTENT);
+    tenant.caller.put(path, json!({"user_id": "u1", "data": {"next": 1}})).await.expect(StatusCode::CREATED);
+    world.arrives_late();
+    tenant.caller.get(path).await.expect(StatusCode::OK);
+    assert_eq!(tenant.caller.get(&moved).await.status, StatusCode::NOT_FOUND, "it was revoked");
+}
+
+async fn an_idempotency_key_that_is_freed_late_keeps_the_answer_that_it_has_since(world: World) {
+    let tenant = world.tenant().await;
+    let keyed = tenant.caller.with("idempotency-key", "k1");
+    let body = json!({"user_id": "u1", "id": "mine"});
+    tenant.caller.put("/v1/sessions/mine", json!({"user_id": "u1"})).await.expect(StatusCode::CREATED);
+    // The second that is said of the key is that it is free again, as nothing was done.
+    world.proxy.arm(Loss::OfTheWay, "}:idempotency:", 1);
+    assert_eq!(keyed.post("/v1/sessions", body.clone()).await.status, StatusCode::CONFLICT);
+    tenant.caller.delete("/v1/sessions/mine").await.expect(StatusCode::NO_CONTENT);
+    let made = keyed.post("/v1/sessions", body.clone()).await.expect(StatusCode::CREATED);
+    world.arrives_late();
+    let again = keyed.post("/v1/sessions", body).await;
+    assert_eq!(again.header("idempotency-replayed"), "true", "{}", again.text);
+    assert_eq!(again.expect(StatusCode::CREATED), made);
 }
 
 #[tokio::test]

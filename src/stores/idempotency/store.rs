@@ -3,7 +3,7 @@
 use super::keys::RECORD;
 use super::seal::Seal;
 use crate::base::id;
-use crate::db::{Command, Error, Expiry, Key, Partition, Reply, SystemDb, TenantDb};
+use crate::db::{Command, Effect, Error, Expiry, Key, Partition, Reply, Script, SystemDb, TenantDb};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ const LEASE: Duration = Duration::from_secs(60);
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// How many characters tell one attempt from all others: 131 random bits.
 const ATTEMPT: usize = 22;
+
+static ABANDON: Script = Script::new("idempotency/abandon", include_str!("abandon.lua"), Effect::Idempotent);
 
 /// Whose requests they are.
 #[derive(Clone)]
@@ -64,8 +66,8 @@ pub struct Answer {
 /// What is known of a key when a request comes with it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Begun {
-    /// Nothing: this request is the first.
-    First,
+    /// Nothing: this request is the first, under this note.
+    First(String),
     /// The first is still running.
     Running,
     /// Another request came with it.
@@ -113,12 +115,12 @@ impl IdempotencyStore {
         for _ in 0..3 {
             let note = Command::set_if_absent(&key, running.clone(), Expiry::After(LEASE));
             if self.owner.run(note).await?.stored()? {
-                return Ok(Begun::First);
+                return Ok(Begun::First(running));
             }
             if let Some(known) = self.owner.run(Command::get(&key)).await?.optional_bytes()? {
                 // Noted by the first try of a command whose answer was lost.
-                if known == running {
-                    return Ok(Begun::First);
+                if known == running.as_bytes() {
+                    return Ok(Begun::First(running));
                 }
                 return judge(&known, &seal, &proof);
             }
@@ -137,10 +139,10 @@ impl IdempotencyStore {
         self.owner.run(command).await?.done()
     }
 
-    /// Forgets the request: it may be tried again.
-    pub async fn abandon(&self, request: Request<'_>) -> Result<(), Error> {
-        let seal = Seal::new(request.credential, request.key);
-        self.owner.run(Command::del(&self.owner.key(&seal.name()))).await?.count().map(drop)
+    /// Forgets the request that was noted so: it may be tried again.
+    pub async fn abandon(&self, request: Request<'_>, note: &str) -> Result<(), Error> {
+        let key = self.owner.key(&Seal::new(request.credential, request.key).name());
+        self.owner.run(Command::script(&ABANDON, &[&key]).arg(note.to_owned())).await?.count().map(drop)
     }
 }
 

@@ -28,7 +28,7 @@ fn answer() -> Answer {
 async fn the_same_request_gets_the_same_answer_and_another_is_refused() {
     let (store, _) = store();
     let first = request("key", "k1", 1);
-    assert_eq!(store.begin(first).await, Ok(Begun::First));
+    assert!(matches!(store.begin(first).await, Ok(Begun::First(_))));
     assert_eq!(store.begin(first).await, Ok(Begun::Running));
     assert_eq!(store.begin(request("key", "k1", 2)).await, Ok(Begun::Reused));
     store.finish(first, &answer()).await.unwrap();
@@ -39,23 +39,28 @@ async fn the_same_request_gets_the_same_answer_and_another_is_refused() {
 #[tokio::test]
 async fn another_credential_or_key_knows_nothing_of_it() {
     let (store, _) = store();
-    assert_eq!(store.begin(request("key", "k1", 1)).await, Ok(Begun::First));
-    assert_eq!(store.begin(request("other", "k1", 1)).await, Ok(Begun::First));
-    assert_eq!(store.begin(request("key", "k2", 1)).await, Ok(Begun::First));
+    assert!(matches!(store.begin(request("key", "k1", 1)).await, Ok(Begun::First(_))));
+    assert!(matches!(store.begin(request("other", "k1", 1)).await, Ok(Begun::First(_))));
+    assert!(matches!(store.begin(request("key", "k2", 1)).await, Ok(Begun::First(_))));
 }
 
 #[tokio::test]
 async fn a_key_is_free_again_when_its_request_was_abandoned_or_its_time_is_over() {
     let (store, clock) = store();
     let first = request("key", "k1", 1);
-    assert_eq!(store.begin(first).await, Ok(Begun::First));
-    store.abandon(first).await.unwrap();
-    assert_eq!(store.begin(first).await, Ok(Begun::First));
+    let Ok(Begun::First(note)) = store.begin(first).await else { panic!("it is the first") };
+    store.abandon(first, &note).await.unwrap();
+    assert!(matches!(store.begin(first).await, Ok(Begun::First(_))));
+    store.abandon(first, &note).await.unwrap();
+    assert_eq!(store.begin(first).await, Ok(Begun::Running), "it is another's by now");
     clock.advance(Duration::from_secs(61));
-    assert_eq!(store.begin(first).await, Ok(Begun::First), "a server that died holds it no longer than a minute");
+    assert!(
+        matches!(store.begin(first).await, Ok(Begun::First(_))),
+        "a server that died holds it no longer than a minute"
+    );
     store.finish(first, &answer()).await.unwrap();
     clock.advance(Duration::from_secs(24 * 3600 - 1));
     assert_eq!(store.begin(first).await, Ok(Begun::Answered(answer())));
     clock.advance(Duration::from_secs(2));
-    assert_eq!(store.begin(first).await, Ok(Begun::First));
+    assert!(matches!(store.begin(first).await, Ok(Begun::First(_))));
 }

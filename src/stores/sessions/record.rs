@@ -85,6 +85,12 @@ impl Times {
         numbers.next().is_none().then_some(times)
     }
 
+    /// The six numbers, as scripts write them.
+    pub fn text(&self) -> String {
+        let Times { created_micros, last_activity, expires, absolute, own_ttl, kept_until } = self;
+        format!("{created_micros} {last_activity} {expires} {absolute} {own_ttl} {kept_until}")
+    }
+
     /// The member of the indexes: sorts by creation.
     pub fn member(&self, fingerprint: &str) -> String {
         format!("{:016}{fingerprint}", self.created_micros)

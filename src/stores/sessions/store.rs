@@ -58,7 +58,7 @@ impl Sessions {
             if touch == Touch::No || !self.is_due(&record.times, now) {
                 return Ok(Some(record.session(Named::Id(id), now)));
             }
-            match self.touch(id, record.user.as_str(), own_ttl(&record.times), None).await? {
+            match self.touch(id, record.user.as_str(), &record.times, None).await? {
                 Scripted::Done(record) => return Ok(Some(record.just_used(Named::Id(id)))),
                 Scripted::Gone => return Ok(None),
                 Scripted::Moved => continue,
@@ -99,7 +99,7 @@ impl Sessions {
             if !only.holds(Some(head.version)) {
                 return Ok(RenewOutcome::VersionMismatch);
             }
-            match self.touch(id, head.user.as_str(), own_ttl(&head.times), ttl).await? {
+            match self.touch(id, head.user.as_str(), &head.times, ttl).await? {
                 Scripted::Done(record) => return Ok(RenewOutcome::Renewed(record.just_used(Named::Id(id)))),
                 Scripted::Gone => return Ok(RenewOutcome::Absent),
                 Scripted::Moved => continue,
@@ -131,7 +131,8 @@ impl Sessions {
             .arg(new.reference().fingerprint.clone())
             .arg(head.user.as_str().to_owned())
             .arg(head.family.unwrap_or_default());
-            match self.scripted(at, self.policy(command)).await? {
+            let command = self.policy(command).number(head.times.created_micros);
+            match self.scripted(at, command).await? {
                 Scripted::Done(record) => return Ok(RenewOutcome::Renewed(record.just_used(Named::Id(&new)))),
                 Scripted::Gone => return Ok(RenewOutcome::Absent),
                 Scripted::Moved => continue,
@@ -140,23 +141,18 @@ impl Sessions {
         Err(Error::EditConflict)
     }
 
-    /// Notes a use of a session whose own lifetime is `own`; `set` gives it another, exactly, from now on.
-    async fn touch(
-        &self,
-        id: &SessionId,
-        user: &str,
-        own: Option<Duration>,
-        set: Option<Duration>,
-    ) -> Result<Scripted, Error> {
+    /// Notes a use of a session; `set` gives it another lifetime, exactly, from now on, if its times still are
+    /// what was read.
+    async fn touch(&self, id: &SessionId, user: &str, read: &Times, set: Option<Duration>) -> Result<Scripted, Error> {
         let at = id.reference();
-        self.remember(user, at.partition, set.or(own), Noted::Known).await?;
+        self.remember(user, at.partition, set.or(own_ttl(read)), Noted::Known).await?;
         let keys = SessionKeys::new(&self.db, at, user);
         let command = Command::script(&scripts::TOUCH, &[&keys.session, &keys.user, &keys.all, &keys.expiries])
             .arg(at.fingerprint.clone())
             .arg(user.to_owned());
         let command = match set {
-            Some(ttl) => self.policy(command).arg("set").number(millis(ttl)),
-            None => self.policy(command).arg("slide").arg(""),
+            Some(ttl) => self.policy(command).arg("set").number(millis(ttl)).arg(read.text()),
+            None => self.policy(command).arg("slide").arg("").arg(""),
         };
         self.scripted(at, command).await
     }

@@ -1,7 +1,8 @@
 -- Notes a use of a session, or sets its expiry.
 -- KEYS  S, U, N, X
--- ARGV  1 ref, 2 user as read, 3 policy, 4 ttl ms, 5 'slide' or 'set', 6 own ttl ms from now on, or '' to leave it
--- Returns {'ok', user, data, metadata, version, times} | {'gone'} | {'moved'} (it is another user's now)
+-- ARGV  1 ref, 2 user as read, 3 policy, 4 ttl ms, 5 'slide' or 'set', 6 own ttl ms from now on, or '' to leave it,
+--       7 times as read, or '': what is set late must not replace what was set since
+-- Returns {'ok', user, data, metadata, version, times} | {'gone'} | {'moved'} (it is not as it was read)
 local S, U, N, X = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local now = clock()
 local fields = redis.call('HMGET', S, 'user', 'data', 'metadata', 'version', 'times')
@@ -11,6 +12,13 @@ if not fields[1] or not t or t.expires <= now then
 end
 if fields[1] ~= ARGV[2] then
   return { 'moved' }
+end
+if ARGV[7] ~= '' and fields[5] ~= ARGV[7] then
+  if t.own ~= tonumber(ARGV[6]) then
+    return { 'moved' }
+  end
+  -- Set by the first run, or by another since.
+  return { 'ok', fields[1], fields[2], fields[3], fields[4], fields[5] }
 end
 
 if ARGV[6] ~= '' then

@@ -120,6 +120,23 @@ async fn a_server_that_was_idle_for_long_before_the_outage_remembers_nothing() {
 }
 
 #[tokio::test]
+async fn a_look_before_an_earlier_outage_says_nothing_hours_later() {
+    let world = World::new();
+    let (server, other) = (Server::new(&world), world.server());
+    let (key, secret) = acme(&server.registry).await;
+    assert!(knows(&server.registry, &secret).await);
+    world.cut(&server);
+    assert_eq!(server.recalls(secret.expose()), Some(true));
+    *world.wire.cut.lock() = false;
+    server.outage.set(false);
+    // Nobody asks this server anything, and the key is revoked at another one.
+    other.revoke_key(&id("acme"), key.id).await.unwrap();
+    world.pass(3 * 3_600_000);
+    world.cut(&server);
+    assert_eq!(server.recalls(secret.expose()), None);
+}
+
+#[tokio::test]
 async fn a_server_that_never_looked_remembers_nothing() {
     let world = World::new();
     let server = Server::new(&world);

@@ -175,7 +175,7 @@ async fn a_key_that_was_remembered_as_unknown_works_within_a_second_of_any_chang
     tenant(&here, "acme").await;
     let (key, secret) = here.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
     // As if the other server had been asked for it before it was made.
-    there.remembered.keep_key(key.id, there.freshness.epoch().await.unwrap(), None);
+    there.remembered.keep_key(key.id, there.freshness.epoch(Deadline::NONE).await.unwrap(), None);
     assert!(!knows(&there, &secret).await, "it is remembered as unknown");
     here.create_key(&id("acme"), plain_key()).await.unwrap();
     world.pass(1_000);

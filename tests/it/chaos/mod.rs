@@ -7,6 +7,8 @@
 
 mod black_hole;
 mod crash;
+mod doors;
+mod healing;
 mod increments;
 mod races;
 mod stop;
@@ -17,6 +19,11 @@ use tokio::sync::{Mutex, MutexGuard};
 
 /// What a busy machine may add to a time that was promised.
 const SLACK: Duration = Duration::from_millis(500);
+
+/// Whether to do all that was promised, however long it takes.
+fn is_full() -> bool {
+    std::env::var("CHAOS_FULL").is_ok_and(|full| full == "1")
+}
 
 /// Lets one of these tests run at a time: each is a load of its own.
 async fn alone() -> MutexGuard<'static, ()> {

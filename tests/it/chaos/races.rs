@@ -16,7 +16,7 @@ const LANES: usize = 40;
 
 /// How many races there are in all.
 fn races() -> usize {
-    if std::env::var("CHAOS_FULL").is_ok_and(|full| full == "1") { 10_000 } else { 2_000 }
+    if super::is_full() { 10_000 } else { 2_000 }
 }
 
 /// Two applications on one Redis, and somebody with the same key before each.

@@ -1,7 +1,10 @@
 //! What happens between the signal and the end.
 
 use super::Process;
+use crate::harness::app::ADMIN_KEY;
 use reqwest::StatusCode;
+use std::io::Write;
+use std::time::{Duration, Instant};
 
 #[tokio::test]
 async fn a_server_that_is_told_to_stop_turns_unready_goes_on_serving_and_closes_each_connection() {
@@ -27,4 +30,24 @@ async fn a_second_signal_ends_it_at_once() {
     process.wait_for(|_, log| log.contains("draining").then_some(()));
     let (code, ..) = process.terminate();
     assert_eq!(code, Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_it_at_once_while_requests_are_being_finished_too() {
+    let mut process =
+        Process::serve(&[("ADMIN_API_KEY", ADMIN_KEY), ("REQUEST_TIMEOUT", "60s"), ("SHUTDOWN_GRACE", "60s")]);
+    let base = process.base();
+    let mut stalled = std::net::TcpStream::connect(base.trim_start_matches("http://")).unwrap();
+    let head =
+        "POST /admin/v1/tenants HTTP/1.1\r\nhost: x\r\nauthorization: Bearer canary\r\ncontent-length: 100\r\n\r\n{";
+    stalled.write_all(head.replace("canary", ADMIN_KEY).as_bytes()).unwrap();
+    process.anyone().get("/health/live").await.expect(StatusCode::OK);
+    process.signal();
+    process.wait_for(|_, log| log.contains("draining").then_some(()));
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(process.child.try_wait().unwrap().is_none(), "a request is under way");
+    let begun = Instant::now();
+    process.signal();
+    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }

@@ -3,8 +3,10 @@
 mod command_line;
 mod draining;
 mod failover;
+mod outage;
 mod secrets;
 mod serving;
+mod standby;
 
 use crate::harness::app::{Caller, install_crypto};
 use std::io::Read;
@@ -110,8 +112,13 @@ impl Process {
     }
 
     /// Asks it to end and waits until it has; its exit code, and all that it wrote.
-    fn terminate(mut self) -> (Option<i32>, String, String) {
+    fn terminate(self) -> (Option<i32>, String, String) {
         self.signal();
+        self.ends()
+    }
+
+    /// Waits until it has ended; its exit code, and all that it wrote.
+    fn ends(mut self) -> (Option<i32>, String, String) {
         let status = self.child.wait().unwrap();
         for reader in self.readers.drain(..) {
             reader.join().unwrap();

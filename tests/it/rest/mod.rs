@@ -3,6 +3,7 @@
 mod application;
 mod bounds;
 mod failures;
+mod hanging;
 mod in_a_row;
 mod kinds;
 mod matrix;

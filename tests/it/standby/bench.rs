@@ -29,6 +29,8 @@ pub enum Fails {
     Halfway,
     /// It is still on its way, and arrives when it is let.
     Late,
+    /// It waits, and is carried when the failure is over.
+    Hangs,
 }
 
 /// The way from one server to the backend.
@@ -43,7 +45,7 @@ pub struct Way {
 impl RedisTransport for Way {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(async move {
-            let fails = {
+            let mut fails = {
                 let mut state = self.state.lock().unwrap();
                 match &mut *state {
                     (0, fails) => *fails,
@@ -53,6 +55,11 @@ impl RedisTransport for Way {
                     }
                 }
             };
+            while fails == Fails::Hangs {
+                self.failed.fetch_add(1, Ordering::SeqCst);
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                fails = self.state.lock().unwrap().1;
+            }
             if fails == Fails::Not || fails == Fails::Answerless {
                 let replies = self.backend.execute(batch).await;
                 if fails == Fails::Not {
@@ -96,6 +103,15 @@ impl World {
     }
 
     pub fn server_with(&self, bounds: Bounds) -> Server {
+        self.start(bounds, Duration::ZERO)
+    }
+
+    /// A server that takes the backend's clock to be that much earlier than it is.
+    pub fn server_behind(&self, by: Duration) -> Server {
+        self.start(Bounds::default(), by)
+    }
+
+    fn start(&self, bounds: Bounds, behind: Duration) -> Server {
         let way = Way {
             backend: self.backend.clone(),
             state: Mutex::new((0, Fails::Not)),
@@ -103,6 +119,7 @@ impl World {
             failed: AtomicUsize::new(0),
         };
         let (way, clock) = (Arc::new(way), BackendClock::new(Arc::new(self.clock.clone())));
+        clock.learn(clock.local(), clock.local().shifted(-(behind.as_millis() as i64)));
         let database = Database::new(way.clone(), "agentapi", clock.clone());
         let (outage, upkeep) = (Outage::default(), Arc::new(Upkeep::default()));
         let settings = self.settings.clone();
@@ -169,7 +186,7 @@ impl Server {
     }
 
     pub async fn held(&self) -> usize {
-        self.standby.held().await
+        self.standby.held().await.0
     }
 }
 

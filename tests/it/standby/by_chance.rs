@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 const USERS: [&str; 3] = ["u", "v", "w"];
 
@@ -94,7 +95,7 @@ impl Model {
         Model { cut_off, other, known: Vec::new(), is_cut: false, counter: 0, acknowledged_in_outage: 0 }
     }
 
-    async fn go(&mut self, (here, user, which, step): Move) {
+    async fn go(&mut self, world: &World, (here, user, which, step): Move) {
         let server = if here { &self.cut_off } else { &self.other };
         let may_refuse = here && self.is_cut;
         let sessions = server.sessions();
@@ -132,6 +133,10 @@ impl Model {
                 return;
             }
             Step::Create { refresh } => {
+                if !here {
+                    // Within a second of a revocation that this server does not know yet it would end with the others.
+                    world.advance(Duration::from_millis(1001));
+                }
                 let data = format!(r#"{{"n":{}}}"#, self.counter);
                 let new = NewSession { refresh, data: object(&data), ..new(USERS[user]) };
                 let (session, token) = created(&sessions, new).await;
@@ -292,7 +297,7 @@ fn no_acknowledged_write_is_lost_and_nothing_that_was_ended_is_alive() {
             let world = World::new();
             let mut model = Model::new(&world);
             for one in moves {
-                model.go(one).await;
+                model.go(&world, one).await;
             }
             model.heal().await;
             model.cut_off.arrive().await;

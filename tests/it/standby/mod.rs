@@ -3,6 +3,8 @@
 mod bench;
 mod bounds;
 mod by_chance;
+mod condition;
+mod flapping;
 mod over_http;
 mod returning;
 mod serving;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Longer than anything here may take, on a machine that is busy with other tests.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
@@ -23,29 +23,29 @@ async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     }
 }
 
-fn path(session: &Value) -> String {
+pub fn path(session: &Value) -> String {
     format!("/v1/sessions/{}", session["id"].as_str().expect("it has an id"))
 }
 
 #[track_caller]
-fn from_memory(answer: &Answer, status: u16) -> Value {
+pub fn from_memory(answer: &Answer, status: u16) -> Value {
     assert_eq!((answer.status.as_u16(), answer.header("x-degraded")), (status, "memory"), "{}", answer.text);
     if answer.text.is_empty() { Value::Null } else { answer.json() }
 }
 
 #[track_caller]
-fn refused(answer: &Answer) {
+pub fn refused(answer: &Answer) {
     answer.refused(503, "backend_unavailable");
     assert_eq!(answer.header("x-degraded"), "", "a refusal comes from nowhere");
     assert!(answer.header("retry-after").parse::<u64>().is_ok_and(|seconds| seconds > 0));
 }
 
-async fn created(caller: &Caller, body: Value) -> Value {
+pub async fn created(caller: &Caller, body: Value) -> Value {
     caller.post("/v1/sessions", body).await.expect(StatusCode::CREATED)
 }
 
 /// Waits until sessions are made from memory: the first one that was.
-async fn until_it_stands_in(caller: &Caller) -> Value {
+pub async fn until_it_stands_in(caller: &Caller) -> Value {
     until("sessions are served from memory", async || {
         let answer = caller.post("/v1/sessions", json!({"user_id": "first", "refresh": true})).await;
         if answer.status == StatusCode::CREATED {
@@ -57,7 +57,7 @@ async fn until_it_stands_in(caller: &Caller) -> Value {
     .await
 }
 
-async fn until_the_backend_serves(caller: &Caller) {
+pub async fn until_the_backend_serves(caller: &Caller) {
     until("lists are served again", async || {
         let answer = caller.get("/v1/sessions").await;
         (answer.status == StatusCode::OK).then_some(())
@@ -124,6 +124,7 @@ async fn an_outage_is_served_as_far_as_it_can_be_and_everything_is_in_redis_afte
     from_memory(&tenant.delete(&path(&before)).await, 204);
     from_memory(&tenant.get(&path(&before)).await, 404).as_object().expect("a problem");
     from_memory(&tenant.delete(&path(&before)).await, 404);
+    refused(&tenant.put(&path(&before), json!({"user_id": "u"})).await);
     let all = created(&tenant, json!({"user_id": "all"})).await;
     let ended = from_memory(&tenant.delete("/v1/users/all/sessions").await, 200);
     assert_eq!(ended, json!({"revoked": 1}));

@@ -150,10 +150,25 @@ async fn a_deletion_ends_no_session_that_came_later_under_the_same_id() {
     cut_off.cut().await;
     cut_off.sessions().revoke(chosen("mine").reference(), &always()).await.unwrap();
     other.sessions().revoke(chosen("mine").reference(), &always()).await.unwrap();
+    world.advance(Duration::from_millis(1001));
     let outcome = other.sessions().put(&chosen("mine"), put("u", r#"{"new":1}"#), &always()).await.unwrap();
     assert!(matches!(outcome, PutOutcome::Created(_)));
     cut_off.heal().await.unwrap();
     assert_eq!(data(&cut_off.sessions(), &chosen("mine")).await.as_deref(), Some(r#"{"new":1}"#));
+}
+
+#[tokio::test]
+async fn a_revocation_by_a_clock_that_is_behind_ends_what_had_just_been_made() {
+    let world = World::new();
+    let (cut_off, other) = (world.server_behind(Duration::from_millis(900)), world.server());
+    let (one, of_all) = (create(&other.sessions(), "u").await, create(&other.sessions(), "v").await);
+    cut_off.cut().await;
+    cut_off.sessions().revoke(one.reference(), &always()).await.unwrap();
+    cut_off.sessions().revoke_all(&name("v"), None).await.unwrap();
+    cut_off.heal().await.unwrap();
+    for id in [&one, &of_all] {
+        assert_eq!(data(&other.sessions(), id).await, None);
+    }
 }
 
 #[tokio::test]
@@ -288,4 +303,44 @@ async fn a_server_follows_the_outage_by_itself() {
     }
     assert!(is_the_backends(&server, &id).await);
     follows.abort();
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_step_of_the_way_back_that_hangs() {
+    let world = World::new();
+    let (server, other) = (world.server(), world.server());
+    server.cut().await;
+    let (mut in_step, mut not_yet) =
+        (create(&server.sessions_of("one"), "u").await, create(&server.sessions_of("two"), "u").await);
+    let (mut first, mut second) = ("one", "two");
+    server.fail_after(0, Fails::Hangs);
+    server.outage.set(false);
+    let standby = server.standby.clone();
+    let way_back = tokio::spawn(async move { standby.give_back().await });
+    while server.way.failed.load(Ordering::SeqCst) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let limit = Duration::from_millis(900);
+    let timely = async |server: &Server, tenant: &str, id: &SessionId| {
+        let sessions = server.sessions_of(tenant);
+        tokio::time::timeout(limit, sessions.read(id, Touch::No)).await.expect("it is answered in time")
+    };
+    // Which of the two is on its way is open: the other one is served.
+    if timely(&server, second, &not_yet).await.is_err() {
+        (first, second) = (second, first);
+        (in_step, not_yet) = (not_yet, in_step);
+        assert!(timely(&server, second, &not_yet).await.unwrap().is_some());
+    }
+    refused(timely(&server, first, &in_step).await);
+    // A deletion is not kept waiting, and is not undone by what arrives.
+    let sessions = server.sessions_of(first);
+    let ended = tokio::time::timeout(limit, sessions.revoke(in_step.reference(), &always())).await;
+    assert_eq!(ended.expect("in time").unwrap(), RevokeOutcome::Revoked);
+    server.fail_after(0, Fails::Not);
+    way_back.await.unwrap().unwrap();
+    for server in [&server, &other] {
+        assert_eq!(data(&server.sessions_of(first), &in_step).await, None);
+        assert!(data(&server.sessions_of(second), &not_yet).await.is_some());
+    }
+    assert!(!server.standby.is_engaged());
 }

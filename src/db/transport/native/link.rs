@@ -23,9 +23,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The most commands that wait for their answers on one connection.
 const MAX_QUEUED_COMMANDS: usize = 8192;
+/// From so many commands on a call takes the lane of those who ask for much at once, which holds so many: others
+/// do not wait behind more, and what is being answered fits into the processor's cache.
+const MANY: usize = 16;
+const LANE: usize = 512;
 /// The most bytes that the socket has not taken yet.
 const MAX_QUEUED_BYTES: u64 = 32 * 1024 * 1024;
 /// The most bytes of all replies to one call.
@@ -41,7 +46,7 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 #[derive(Clone)]
 pub(super) struct Link(Arc<Handle>);
 
-struct Handle(Arc<Mutex<State>>);
+struct Handle(Arc<Mutex<State>>, Semaphore);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -211,7 +216,7 @@ impl Link {
     pub(super) fn over(stream: impl Stream, tick: Duration) -> Link {
         let state = Arc::new(Mutex::new(State::default()));
         tokio::spawn(driver::drive(stream, state.clone(), tick));
-        Link(Arc::new(Handle(state)))
+        Link(Arc::new(Handle(state, Semaphore::new(LANE))))
     }
 
     /// Whether nothing can be sent any more.
@@ -223,6 +228,15 @@ impl Link {
     pub(super) fn is_good(&self) -> bool {
         let state = self.0.0.lock();
         state.ended.is_none() && !state.is_retired
+    }
+
+    /// A place in the lane of those who ask for much at once; nothing for others, who need none.
+    pub(super) async fn lane(&self, commands: usize) -> Option<SemaphorePermit<'_>> {
+        if commands < MANY {
+            return None;
+        }
+        // It is never closed.
+        self.0.1.acquire_many(u32::try_from(commands.min(LANE)).ok()?).await.ok()
     }
 
     /// Sends what `write` encodes, and waits for as many replies; at least one.

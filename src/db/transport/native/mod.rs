@@ -40,8 +40,15 @@ impl Native {
         let link = self.pool.take().await?;
         match batch.commands() {
             [] => Ok(Vec::new()),
-            commands if batch.is_atomic() => transaction(&link, commands).await,
-            commands => pipeline(&link, commands).await,
+            commands => {
+                let place = link.lane(commands.len()).await;
+                let replies = match batch.is_atomic() {
+                    true => transaction(&link, commands).await,
+                    false => pipeline(&link, commands).await,
+                };
+                drop(place);
+                replies
+            }
         }
     }
 }

@@ -41,11 +41,11 @@ impl Here<'_> {
     }
 
     pub(super) fn room_for(&self, sessions: usize, bytes: usize) -> Result<(), Error> {
-        if self.local.ledger.has_room(sessions, bytes) { Ok(()) } else { Err(away()) }
+        if self.local.ledger.has_room(self.tenant, sessions, bytes) { Ok(()) } else { Err(away()) }
     }
 
     pub(super) fn room_to_note(&self, entries: usize) -> Result<(), Error> {
-        if self.local.journal.has_room(entries) { Ok(()) } else { Err(away()) }
+        if self.local.journal.has_room(self.tenant, entries) { Ok(()) } else { Err(away()) }
     }
 
     /// The sessions of a user that a limit may end.
@@ -90,10 +90,12 @@ impl Here<'_> {
             Fate::Ended => return Ok(RevokeOutcome::Absent),
             Fate::InDoubt | Fate::Unknown if *only != Precondition::default() => return Err(away()),
             Fate::Unknown => {
+                self.room_to_note(1)?;
                 self.local.journal.end(self.tenant, at, Ended { asked: now, barred_until: 0 });
                 return Ok(RevokeOutcome::Revoked);
             }
-            Fate::Here | Fate::InDoubt => {}
+            Fate::InDoubt => self.room_to_note(1)?,
+            Fate::Here => {}
         }
         let outcome = self.sessions.revoke(at, only).await?;
         if outcome != RevokeOutcome::VersionMismatch {

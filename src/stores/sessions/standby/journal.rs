@@ -24,39 +24,57 @@ pub(super) struct AllEnded {
     pub(super) spared: Option<String>,
 }
 
+/// The revocations of one tenant.
+#[derive(Clone, Default)]
+struct Noted {
+    sessions: HashMap<SessionRef, Ended>,
+    users: HashMap<Name, Vec<AllEnded>>,
+}
+
+impl Noted {
+    fn entries(&self) -> usize {
+        self.sessions.len() + self.users.len()
+    }
+}
+
 /// The revocations of all tenants.
 #[derive(Clone)]
 pub(super) struct Journal {
     bounds: Bounds,
-    sessions: HashMap<(TenantId, SessionRef), Ended>,
-    users: HashMap<(TenantId, Name), Vec<AllEnded>>,
+    tenants: HashMap<TenantId, Noted>,
 }
 
 impl Journal {
     pub(super) fn new(bounds: Bounds) -> Journal {
-        Journal { bounds, sessions: HashMap::new(), users: HashMap::new() }
+        Journal { bounds, tenants: HashMap::new() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.users.is_empty()
+        self.tenants.is_empty()
     }
 
-    /// Whether so many entries more fit.
-    pub(super) fn has_room(&self, entries: usize) -> bool {
-        self.sessions.len() + self.users.len() + entries <= self.bounds.noted
+    /// How many revocations there are.
+    pub(super) fn entries(&self) -> usize {
+        self.tenants.values().map(Noted::entries).sum()
+    }
+
+    /// Whether so many entries more of this tenant fit.
+    pub(super) fn has_room(&self, tenant: &TenantId, entries: usize) -> bool {
+        let own = self.tenants.get(tenant).map_or(0, Noted::entries);
+        super::fits(own, self.entries(), entries, self.bounds.noted)
     }
 
     pub(super) fn has(&self, tenant: &TenantId, at: &SessionRef) -> bool {
-        !self.sessions.is_empty() && self.sessions.contains_key(&(tenant.clone(), at.clone()))
+        self.tenants.get(tenant).is_some_and(|noted| noted.sessions.contains_key(at))
     }
 
     pub(super) fn end(&mut self, tenant: &TenantId, at: &SessionRef, ended: Ended) {
-        self.sessions.insert((tenant.clone(), at.clone()), ended);
+        self.tenants.entry(tenant.clone()).or_default().sessions.insert(at.clone(), ended);
     }
 
     /// Of those that spare different sessions the last two say all.
     pub(super) fn end_all(&mut self, tenant: &TenantId, user: &Name, ended: AllEnded) {
-        let known = self.users.entry((tenant.clone(), user.clone())).or_default();
+        let known = self.tenants.entry(tenant.clone()).or_default().users.entry(user.clone()).or_default();
         known.retain(|other| other.spared != ended.spared);
         known.push(ended);
         let older = known.len().saturating_sub(2);
@@ -65,8 +83,8 @@ impl Journal {
 
     /// A session that is held here has another id now: who spared it spares it still.
     pub(super) fn renamed(&mut self, tenant: &TenantId, user: &Name, old: &SessionRef, new: &SessionRef) {
-        let Some(all) = self.users.get_mut(&(tenant.clone(), user.clone())) else { return };
-        for spared in all.iter_mut().filter_map(|ended| ended.spared.as_mut()) {
+        let all = self.tenants.get_mut(tenant).and_then(|noted| noted.users.get_mut(user));
+        for spared in all.into_iter().flatten().filter_map(|ended| ended.spared.as_mut()) {
             if *spared == old.fingerprint {
                 spared.clone_from(&new.fingerprint);
             }
@@ -74,27 +92,34 @@ impl Journal {
     }
 
     /// The sessions that have been ended, by tenant.
-    pub(super) fn sessions(&self) -> HashMap<&TenantId, Vec<(&SessionRef, Ended)>> {
-        let mut by_tenant: HashMap<&TenantId, Vec<_>> = HashMap::new();
-        for ((tenant, at), ended) in &self.sessions {
-            by_tenant.entry(tenant).or_default().push((at, *ended));
-        }
-        by_tenant
+    pub(super) fn sessions(&self) -> impl Iterator<Item = (&TenantId, Vec<(&SessionRef, Ended)>)> {
+        self.tenants.iter().map(|(tenant, noted)| (tenant, noted.sessions.iter().map(|(at, e)| (at, *e)).collect()))
     }
 
     /// The users whose sessions have been ended.
     pub(super) fn users(&self) -> impl Iterator<Item = (&TenantId, &Name, &AllEnded)> {
-        self.users.iter().flat_map(|((tenant, user), all)| all.iter().map(move |ended| (tenant, user, ended)))
+        self.tenants.iter().flat_map(|(tenant, noted)| of_tenant(tenant, noted))
     }
 
     /// Drops what the backend has been told, as it stood in `told`.
     pub(super) fn settle(&mut self, told: &Journal) {
-        self.sessions.retain(|which, ended| told.sessions.get(which) != Some(ended));
-        for (which, all) in &told.users {
-            if let Some(known) = self.users.get_mut(which) {
-                known.retain(|ended| !all.contains(ended));
+        for (tenant, told) in &told.tenants {
+            let Some(noted) = self.tenants.get_mut(tenant) else { continue };
+            noted.sessions.retain(|which, ended| told.sessions.get(which) != Some(ended));
+            for (user, all) in &told.users {
+                if let Some(known) = noted.users.get_mut(user) {
+                    known.retain(|ended| !all.contains(ended));
+                }
             }
+            noted.users.retain(|_, all| !all.is_empty());
         }
-        self.users.retain(|_, all| !all.is_empty());
+        self.tenants.retain(|_, noted| noted.entries() > 0);
     }
+}
+
+fn of_tenant<'a>(
+    tenant: &'a TenantId,
+    noted: &'a Noted,
+) -> impl Iterator<Item = (&'a TenantId, &'a Name, &'a AllEnded)> {
+    noted.users.iter().flat_map(move |(user, all)| all.iter().map(move |ended| (tenant, user, ended)))
 }

@@ -10,8 +10,9 @@ use crate::base::clock::Timestamp;
 use crate::base::text::TenantId;
 use std::collections::{HashMap, HashSet};
 
-/// What a session takes beside what its client gave it: keys, fields and its places in the indexes.
-const OVERHEAD: usize = 2048;
+/// What a session takes beside what its client gave it: keys, fields and its places in the indexes. Measured, with a
+/// user of its own.
+const OVERHEAD: usize = 4608;
 
 /// Where a session is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ struct Known {
     /// The session of each refresh family.
     families: HashMap<String, SessionRef>,
     ended: HashSet<SessionRef>,
+    bytes: usize,
+    in_doubt: usize,
 }
 
 /// The sessions of all tenants.
@@ -72,9 +75,12 @@ impl Ledger {
         self.tenants.get(tenant)?.families.get(family)
     }
 
-    /// Whether a session with so many bytes more fits.
-    pub(super) fn has_room(&self, sessions: usize, bytes: usize) -> bool {
-        self.held + sessions <= self.bounds.sessions && self.bytes + sessions * OVERHEAD + bytes <= self.bounds.bytes
+    /// Whether so many sessions more of this tenant fit, or so many bytes.
+    pub(super) fn has_room(&self, tenant: &TenantId, sessions: usize, bytes: usize) -> bool {
+        let (held, taken) = self.tenants.get(tenant).map_or((0, 0), |known| (known.held.len(), known.bytes));
+        let bytes = sessions * OVERHEAD + bytes;
+        (sessions == 0 || super::fits(held, self.held, sessions, self.bounds.sessions))
+            && super::fits(taken, self.bytes, bytes, self.bounds.bytes)
     }
 
     /// A session is here now, with this refresh family.
@@ -88,13 +94,14 @@ impl Ledger {
 
     /// A session is as it is now; `kept` is until when a refresh token can bring it back.
     pub(super) fn changed(&mut self, tenant: &TenantId, session: &Session, kept: Option<Timestamp>) {
-        let held = self.tenants.get_mut(tenant).and_then(|known| known.held.get_mut(&session.reference));
-        let Some(held) = held else { return };
+        let Some(known) = self.tenants.get_mut(tenant) else { return };
+        let Some(held) = known.held.get_mut(&session.reference) else { return };
         let ends = kept.map_or(session.expires_at, |kept| kept.max(session.expires_at));
         held.ends = held.ends.max(ends.as_millis());
         let data = session.data.as_ref().map_or(0, |data| data.as_str().len());
         let bytes = OVERHEAD + data + session.metadata.as_str().len() + session.user_id.as_str().len();
         self.bytes = self.bytes - held.bytes + bytes;
+        known.bytes = known.bytes - held.bytes + bytes;
         held.bytes = bytes;
     }
 
@@ -112,7 +119,7 @@ impl Ledger {
     pub(super) fn end(&mut self, tenant: &TenantId, at: &SessionRef) {
         let Some(held) = self.let_go(tenant, at) else { return };
         let Some(known) = self.tenants.get_mut(tenant) else { return };
-        if self.ended < self.bounds.noted {
+        if super::fits(known.ended.len(), self.ended, 1, self.bounds.noted) {
             self.ended += usize::from(known.ended.insert(at.clone()));
         } else if let Some(family) = held.family {
             // Beyond the bound what has ended is unknown again: 503 in place of 404.
@@ -130,7 +137,10 @@ impl Ledger {
     }
 
     fn let_go(&mut self, tenant: &TenantId, at: &SessionRef) -> Option<Held> {
-        let held = self.tenants.get_mut(tenant)?.held.remove(at)?;
+        let known = self.tenants.get_mut(tenant)?;
+        let held = known.held.remove(at)?;
+        known.bytes -= held.bytes;
+        known.in_doubt -= usize::from(held.in_doubt);
         self.held -= 1;
         self.bytes -= held.bytes;
         Some(held)
@@ -138,9 +148,11 @@ impl Ledger {
 
     /// Nobody knows whether the backend has it, or that is known again.
     pub(super) fn doubt(&mut self, tenant: &TenantId, at: &SessionRef, in_doubt: bool) {
-        if let Some(held) = self.tenants.get_mut(tenant).and_then(|known| known.held.get_mut(at)) {
-            held.in_doubt = in_doubt;
-        }
+        let Some(known) = self.tenants.get_mut(tenant) else { return };
+        let Some(held) = known.held.get_mut(at) else { return };
+        known.in_doubt -= usize::from(held.in_doubt);
+        known.in_doubt += usize::from(in_doubt);
+        held.in_doubt = in_doubt;
     }
 
     /// When a session will have ended for certain, in milliseconds.
@@ -148,15 +160,12 @@ impl Ledger {
         self.tenants.get(tenant).and_then(|known| known.held.get(at)).map_or(0, |held| held.ends)
     }
 
-    /// Some sessions of one tenant, those in doubt first.
+    /// Some sessions of one tenant: as long as there are some in doubt, of those.
     pub(super) fn some(&self, most: usize) -> Option<(TenantId, Vec<SessionRef>)> {
-        let holds = |known: &&Known| !known.held.is_empty();
-        let doubts = |known: &&Known| known.held.values().any(|held| held.in_doubt);
-        let of = |wanted: &dyn Fn(&&Known) -> bool| self.tenants.iter().find(|(_, known)| wanted(known));
-        let (tenant, known) = of(&doubts).or_else(|| of(&holds))?;
-        let (mut some, certain): (Vec<_>, Vec<_>) = known.held.iter().partition(|(_, held)| held.in_doubt);
-        some.extend(certain);
-        Some((tenant.clone(), some.into_iter().take(most).map(|(at, _)| at.clone()).collect()))
+        let of = |wanted: fn(&Known) -> bool| self.tenants.iter().find(|(_, known)| wanted(known));
+        let (tenant, known) = of(|known| known.in_doubt > 0).or_else(|| of(|known| !known.held.is_empty()))?;
+        let wanted = known.held.iter().filter(|(_, held)| held.in_doubt || known.in_doubt == 0);
+        Some((tenant.clone(), wanted.take(most).map(|(at, _)| at.clone()).collect()))
     }
 
     /// Makes room of what has ended by time.

@@ -10,8 +10,9 @@
 //! at a time ([`write_back`]). Each session is served by exactly one of the two at any moment.
 //!
 //! All of this process's sessions of that time, with what is known of them, lie behind one lock. Nothing that is done
-//! under it waits, but for a step of the handing over, which is a few round trips.
+//! under it waits for the backend.
 
+mod ending;
 mod here;
 mod journal;
 mod ledger;
@@ -44,7 +45,7 @@ const SWEPT: usize = 1000;
 /// How long after a failure the handing over goes on.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// How much is held here.
+/// How much is held here, of all tenants; one may have half of it at most.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Sessions.
@@ -57,8 +58,14 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Bounds { sessions: 100_000, bytes: 64 << 20, noted: 100_000 }
+        Bounds { sessions: 50_000, bytes: 256 << 20, noted: 100_000 }
     }
+}
+
+/// Whether a tenant that has `own` of the `taken` may take so many `more` of `most`: at most as many as are free. So one
+/// tenant has half at most, and however many take all that they get, there is something left for the next.
+fn fits(own: usize, taken: usize, more: usize, most: usize) -> bool {
+    own + more <= most.saturating_sub(taken)
 }
 
 /// Who serves.
@@ -104,10 +111,6 @@ impl Local {
     fn fate(&self, tenant: &TenantId, at: &SessionRef) -> Fate {
         if self.journal.has(tenant, at) { Fate::Ended } else { self.ledger.fate(tenant, at) }
     }
-
-    fn is_certain(&self, tenant: &TenantId, at: &SessionRef) -> bool {
-        self.ledger.fate(tenant, at) == Fate::Here
-    }
 }
 
 /// Serves sessions during an outage. One per process.
@@ -121,6 +124,8 @@ pub struct Standby {
     /// Whether requests have to look at `local` at all.
     engaged: AtomicBool,
     local: Mutex<Local>,
+    /// Held during a step of the handing over.
+    step: Mutex<()>,
 }
 
 impl Standby {
@@ -134,7 +139,8 @@ impl Standby {
         bounds: Bounds,
     ) -> Arc<Standby> {
         let local = Mutex::new(Local::new(&clock, bounds));
-        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged: AtomicBool::new(false), local })
+        let (engaged, step) = (AtomicBool::new(false), Mutex::default());
+        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged, local, step })
     }
 
     /// Whether this process serves anything.
@@ -181,7 +187,9 @@ impl Standby {
     pub async fn give_back(&self) -> Result<(), Error> {
         loop {
             self.replay().await?;
-            while self.hand_over_some().await? {}
+            if self.hand_over_some().await? {
+                continue;
+            }
             let mut local = self.local.lock().await;
             if local.ledger.holds_nothing() && local.journal.is_empty() {
                 // Those who come late find nothing here, and ask the backend.
@@ -227,8 +235,28 @@ impl Standby {
         Ok(())
     }
 
-    /// How many sessions are held here.
-    pub async fn held(&self) -> usize {
-        self.local.lock().await.ledger.held()
+    /// How many sessions are held here, and how many revocations the backend has not been told.
+    pub async fn held(&self) -> (usize, usize) {
+        let local = self.local.lock().await;
+        (local.ledger.held(), local.journal.entries())
+    }
+
+    /// At the end of the process: waits while all that is held can still be handed over, at most for `patience`, and
+    /// says what is lost.
+    pub async fn finish(&self, patience: Duration) {
+        let handed_over = async {
+            while self.is_engaged() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::select! {
+            () = handed_over => return,
+            () = self.outage.becomes(true) => {}
+            () = tokio::time::sleep(patience) => {}
+        }
+        let (sessions, revocations) = self.held().await;
+        if sessions + revocations > 0 {
+            tracing::error!(sessions, revocations, "the backend was not told what this process alone knew: it is lost");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Telling the backend what has been ended without it, and learning from it what others have ended.
 //!
-//! A revocation ends what was there when it was asked for: whoever signs in afterwards, anywhere, stays signed in.
+//! A revocation ends what was there when it was asked for: whoever signs in afterwards, anywhere, stays signed in. When
+//! that was is known to within a second: the backend's clock is estimated here, and cannot be asked in an outage.
 
 use super::super::id::SessionRef;
 use super::super::keys;
@@ -14,6 +15,9 @@ use crate::base::text::Name;
 use crate::db::{Command, ErrorKind, Expiry, Partition, Reply};
 use std::collections::BTreeSet;
 use std::time::Duration;
+
+/// How far what this process takes for the backend's clock may be off. In doubt a revocation wins.
+const ACCURACY_MICROS: u64 = 1_000_000;
 
 /// How many sessions one round trip is about.
 const PER_TRIP: usize = 500;
@@ -56,7 +60,7 @@ impl Sessions {
             let mut ends = Vec::new();
             for ((at, ended), reply) in noted.iter().zip(replies) {
                 let Some(head) = self.readable(Head::read(reply)?) else { continue };
-                if head.times.created_micros <= ended.asked {
+                if head.times.created_micros <= ended.asked.saturating_add(ACCURACY_MICROS) {
                     let victim = (head.times.member(&at.fingerprint), head.family);
                     let victims = std::slice::from_ref(&victim);
                     ends.push(self.revoke_command(&head.user, at.partition, victims, None, None, Why::Asked));
@@ -83,7 +87,9 @@ impl Sessions {
             pause(attempt).await;
             // What has ended by time is nobody's, and its index may name what has another life by now.
             let mut members = self.members_of(user, self.db.now().as_millis()).await?;
-            members.retain(|(_, member)| created(member) <= noted.asked && Some(fingerprint_of(member)) != spared);
+            members.retain(|(_, member)| {
+                created(member) <= noted.asked.saturating_add(ACCURACY_MICROS) && Some(fingerprint_of(member)) != spared
+            });
             if members.is_empty() {
                 let lift = |at: &Partition| Command::del(&keys::fence(&self.db, *at, user.as_str()));
                 for reply in self.db.pipeline(fenced.iter().map(lift).collect()).await? {
@@ -129,8 +135,8 @@ impl Sessions {
     }
 
     /// Whether each of these sessions (of this user, created then) has been ended with all of its user's.
-    pub(super) async fn are_revoked(&self, sessions: &[(&Name, u64, &SessionRef)]) -> Result<Vec<bool>, Error> {
-        let ask = |(user, created, _): &(&Name, u64, &SessionRef)| {
+    pub(super) async fn are_revoked(&self, sessions: &[(Name, u64, SessionRef)]) -> Result<Vec<bool>, Error> {
+        let ask = |(user, created, _): &(Name, u64, SessionRef)| {
             Command::zrange_scored_above(&keys::revocations(&self.db, user.as_str()), created.saturating_sub(1))
         };
         let replies = self.db.pipeline(sessions.iter().map(ask).collect()).await?;

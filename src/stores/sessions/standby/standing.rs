@@ -7,23 +7,24 @@ use super::super::refresh_token::Token;
 use super::super::store::Sessions;
 use super::super::types::{
     CreateOutcome, Cursor, Error, NewSession, Page, PatchOutcome, PatchSession, PutOutcome, PutSession, RefreshOutcome,
-    RefreshToken, RenewOutcome, RevokeOutcome, Session, Touch,
+    RefreshToken, RenewOutcome, Session, Touch,
 };
 use super::here::{Here, away};
-use super::journal::AllEnded;
 use super::ledger::Fate;
 use super::{Phase, Standby};
-use crate::base::clock::Clock;
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+/// How long a request waits for its session to be handed over, which takes some milliseconds when all is well.
+const STEP: Duration = Duration::from_millis(250);
+
 /// The sessions of one tenant while this process stands in.
 pub struct Standing {
-    backend: Sessions,
-    standby: Arc<Standby>,
+    pub(super) backend: Sessions,
+    pub(super) standby: Arc<Standby>,
     degraded: Arc<AtomicBool>,
 }
 
@@ -44,18 +45,29 @@ impl Standing {
         self.degraded.clone()
     }
 
-    async fn lock(&self) -> Here<'_> {
+    pub(super) async fn lock(&self) -> Here<'_> {
         let local = self.standby.local.lock().await;
         let tenant = self.backend.db.tenant();
         Here { sessions: local.sessions(tenant, &self.backend.settings), local, tenant }
     }
 
-    fn answers_from_here(&self) {
+    /// As [`lock`](Self::lock); if one of these sessions is just being handed over, after that.
+    async fn lock_for(&self, sessions: &[&SessionRef]) -> Here<'_> {
+        let here = self.lock().await;
+        if !sessions.iter().any(|at| here.fate(at) == Fate::InDoubt) {
+            return here;
+        }
+        drop(here);
+        drop(tokio::time::timeout(STEP, self.standby.step.lock()).await);
+        self.lock().await
+    }
+
+    pub(super) fn answers_from_here(&self) {
         self.degraded.store(true, Ordering::Relaxed);
     }
 
     async fn reach(&self, at: &SessionRef) -> Result<Reach<'_>, Error> {
-        let here = self.lock().await;
+        let here = self.lock_for(&[at]).await;
         let reach = match (here.fate(at), here.local.phase) {
             (Fate::Here, _) => Reach::Here(here),
             (Fate::Ended, _) => Reach::Ended,
@@ -106,7 +118,7 @@ impl Standing {
     }
 
     pub(super) async fn read_many(&self, ids: &[SessionId]) -> Result<Vec<Option<Session>>, Error> {
-        let here = self.lock().await;
+        let here = self.lock_for(&ids.iter().map(SessionId::reference).collect::<Vec<_>>()).await;
         let (mut sessions, mut elsewhere) = (Vec::with_capacity(ids.len()), Vec::new());
         for (place, id) in ids.iter().enumerate() {
             sessions.push(match (here.fate(id.reference()), here.local.phase) {
@@ -209,8 +221,12 @@ impl Standing {
 
     pub(super) async fn refresh(&self, token: &str) -> Result<RefreshOutcome, Error> {
         let Some(parsed) = Token::parse(token) else { return Ok(RefreshOutcome::Invalid) };
-        let mut here = self.lock().await;
         let family = parsed.family_fingerprint();
+        let mut here = self.lock().await;
+        if let Some(at) = here.local.ledger.of_family(here.tenant, &family).cloned() {
+            drop(here);
+            here = self.lock_for(&[&at]).await;
+        }
         let at = match (here.local.ledger.of_family(here.tenant, &family).cloned(), here.local.phase) {
             (Some(at), _) => at,
             (None, Phase::Away) => return Err(away()),
@@ -233,52 +249,6 @@ impl Standing {
         }
         self.answers_from_here();
         Ok(outcome)
-    }
-
-    pub(super) async fn revoke(&self, at: &SessionRef, only: &Precondition) -> Result<RevokeOutcome, Error> {
-        let mut here = self.lock().await;
-        if here.fate(at) == Fate::Unknown && here.local.phase != Phase::Away {
-            drop(here);
-            return self.backend.revoke(at, only).await;
-        }
-        here.room_to_note(1)?;
-        let outcome = here.revoke(at, only, self.standby.clock.micros()).await?;
-        self.answers_from_here();
-        Ok(outcome)
-    }
-
-    pub(super) async fn revoke_many(&self, sessions: &[SessionRef]) -> Result<u64, Error> {
-        let mut here = self.lock().await;
-        here.room_to_note(sessions.len())?;
-        let (mut ended, mut elsewhere) = (0, Vec::new());
-        for at in sessions {
-            if here.fate(at) == Fate::Unknown && here.local.phase != Phase::Away {
-                elsewhere.push(at.clone());
-            } else {
-                let outcome = here.revoke(at, &Precondition::default(), self.standby.clock.micros()).await?;
-                ended += u64::from(outcome == RevokeOutcome::Revoked);
-                self.answers_from_here();
-            }
-        }
-        drop(here);
-        Ok(ended + self.backend.revoke_many(&elsewhere).await?)
-    }
-
-    pub(super) async fn revoke_all(&self, user: &Name, except: Option<&SessionRef>) -> Result<u64, Error> {
-        let mut here = self.lock().await;
-        here.room_to_note(1)?;
-        let before = here.members(user).await?;
-        let ended = here.sessions.revoke_all(user, except).await?;
-        here.note_ended(user, before).await?;
-        if here.local.phase == Phase::Away {
-            let spared = except.map(|except| except.fingerprint.clone());
-            let noted = AllEnded { asked: self.standby.clock.micros(), spared };
-            here.local.journal.end_all(here.tenant, user, noted);
-            self.answers_from_here();
-            return Ok(ended);
-        }
-        drop(here);
-        Ok(ended + self.backend.revoke_all_everywhere(user, except).await?)
     }
 
     /// A list would be of what is here alone.

@@ -1,8 +1,9 @@
-//! Handing the sessions of this process over to the backend, a few at a time, each step with everybody else kept
-//! out: a session is served by one of the two at any moment, and nothing is written to it in between.
+//! Handing the sessions of this process over to the backend, a few at a time. While a step is under way its sessions
+//! are in doubt, and neither read nor written: a session is served by one of the two at any moment. Ended they can be:
+//! that is noted, and the backend told after the step. Nobody else waits for the backend meanwhile.
 //!
-//! A step that fails may have arrived. Its sessions are then in doubt, and neither read nor written until it has been
-//! repeated: the backend knows what has been written to it once, and does not take it again.
+//! A step that fails may have arrived. Its sessions then stay in doubt until it has been repeated: the backend knows
+//! what has been written to it once, and does not take it again.
 
 use super::super::id::SessionRef;
 use super::super::keys::{self, SessionKeys};
@@ -10,7 +11,8 @@ use super::super::record::Times;
 use super::super::scripts;
 use super::super::store::{Noted, Sessions};
 use super::super::types::Error;
-use super::{Local, Standby};
+use super::Standby;
+use super::ledger::Fate;
 use crate::base::text::{Name, TenantId};
 use crate::db::{self, Command, Delivery, Reply};
 use bytes::Bytes;
@@ -53,6 +55,27 @@ impl Snapshot {
     }
 }
 
+/// What has become of a session in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Became {
+    /// Nothing.
+    Untouched,
+    /// It may be in the backend.
+    InDoubt,
+    /// It is in the backend, or was.
+    Written,
+    /// It had been ended elsewhere before.
+    Ended,
+}
+
+/// A session of a step.
+struct Taken {
+    session: Snapshot,
+    /// Whether it cannot be in the backend yet.
+    is_certain: bool,
+    became: Became,
+}
+
 fn optional(replies: Vec<Reply>) -> Result<Vec<Option<Bytes>>, db::Error> {
     replies.into_iter().map(Reply::optional_bytes).collect()
 }
@@ -83,9 +106,9 @@ impl Sessions {
     }
 
     /// Before they are written: their users' homes have to know of the partitions in which they lie.
-    async fn remember_all(&self, sessions: &[Snapshot]) -> Result<(), Error> {
+    async fn remember_all(&self, taken: &[Taken]) -> Result<(), Error> {
         let now = self.db.now().as_millis();
-        for session in sessions {
+        for Taken { session, .. } in taken {
             let left = session.times.expires.max(session.times.kept_until).saturating_sub(now);
             let left = Some(Duration::from_millis(left));
             self.remember(session.user.as_str(), session.at.partition, left, Noted::New).await?;
@@ -93,97 +116,122 @@ impl Sessions {
         Ok(())
     }
 
-    async fn which_are_revoked(&self, sessions: &[Snapshot]) -> Result<Vec<bool>, Error> {
-        let known: Vec<_> = sessions.iter().map(|one| (&one.user, one.times.created_micros, &one.at)).collect();
-        self.are_revoked(&known).await
+    async fn which_are_revoked(&self, taken: &[Taken]) -> Result<Vec<bool>, Error> {
+        let known =
+            |Taken { session, .. }: &Taken| (session.user.clone(), session.times.created_micros, session.at.clone());
+        self.are_revoked(&taken.iter().map(known).collect::<Vec<_>>()).await
     }
 
     async fn clear_snapshot(&self, session: &Snapshot) -> Result<(), Error> {
         let member = session.times.member(&session.at.fingerprint);
         self.clear(&session.user, &session.at, member, session.family.clone()).await
     }
+
+    /// Takes over what has not been ended elsewhere.
+    async fn take_over(&self, taken: &mut [Taken]) -> Result<(), Error> {
+        // Those in doubt may be there already: they are asked about below, whether they were revoked or not.
+        let revoked = self.which_are_revoked(taken).await?;
+        self.remember_all(taken).await?;
+        for (one, revoked) in taken.iter_mut().zip(revoked) {
+            if revoked && one.is_certain {
+                one.became = Became::Ended;
+            }
+        }
+        let outcome = self.write_all(taken).await;
+        let ended = self.end_revoked(taken).await;
+        if ended.is_err() {
+            // They have arrived, and may have to be ended there: that is found out when they are written again.
+            let written = taken.iter_mut().filter(|one| one.became == Became::Written);
+            written.for_each(|one| one.became = Became::InDoubt);
+        }
+        outcome.and(ended)
+    }
+
+    /// Ends what has been ended elsewhere while it was being written.
+    async fn end_revoked(&self, taken: &[Taken]) -> Result<(), Error> {
+        let revoked = self.which_are_revoked(taken).await?;
+        for (one, revoked) in taken.iter().zip(revoked) {
+            if revoked && one.became == Became::Written {
+                self.clear_snapshot(&one.session).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes sessions, and notes which of them have arrived for certain.
+    async fn write_all(&self, taken: &mut [Taken]) -> Result<(), Error> {
+        let mut taken: Vec<_> = taken.iter_mut().filter(|one| one.became == Became::Untouched).collect();
+        let replies = self.db.pipeline(taken.iter().map(|one| self.restore_command(&one.session)).collect()).await;
+        let replies = match replies {
+            Ok(replies) => replies,
+            Err(error) => {
+                if error.delivery != Delivery::NotSent {
+                    taken.iter_mut().for_each(|one| one.became = Became::InDoubt);
+                }
+                return Err(error.into());
+            }
+        };
+        let mut outcome = Ok(());
+        for (one, reply) in taken.into_iter().zip(replies) {
+            match reply.text() {
+                Ok(_) => {
+                    self.upkeep.wrote(&self.db, one.session.at.partition);
+                    one.became = Became::Written;
+                }
+                Err(error) => outcome = outcome.and(Err(error.into())),
+            }
+        }
+        outcome
+    }
 }
 
 impl Standby {
     /// Hands over some sessions. Whether there were any.
     pub(super) async fn hand_over_some(&self) -> Result<bool, Error> {
+        let step = self.step.lock().await;
+        let Some((tenant, mut taken)) = self.take_some().await? else { return Ok(false) };
+        let outcome = self.backend_sessions(&tenant).take_over(&mut taken).await;
         let mut local = self.local.lock().await;
-        let Some((tenant, some)) = local.ledger.some(SESSIONS) else { return Ok(false) };
-        let (here, there) = (local.sessions(&tenant, &self.settings), self.backend_sessions(&tenant));
-        let (mut sessions, mut bytes) = (Vec::new(), 0);
+        let here = local.sessions(&tenant, &self.settings);
+        for Taken { session, is_certain, became } in &taken {
+            match became {
+                Became::Untouched => local.ledger.doubt(&tenant, &session.at, !is_certain),
+                Became::InDoubt => {}
+                Became::Written => {
+                    here.clear_snapshot(session).await?;
+                    local.ledger.hand_over(&tenant, &session.at);
+                }
+                Became::Ended => {
+                    here.clear_snapshot(session).await?;
+                    local.ledger.end(&tenant, &session.at);
+                }
+            }
+        }
+        drop(step);
+        outcome.map(|()| true)
+    }
+
+    /// Sessions for one step, which are in doubt from now on.
+    async fn take_some(&self) -> Result<Option<(TenantId, Vec<Taken>)>, Error> {
+        let mut local = self.local.lock().await;
+        let Some((tenant, some)) = local.ledger.some(SESSIONS) else { return Ok(None) };
+        let here = local.sessions(&tenant, &self.settings);
+        let (mut taken, mut bytes) = (Vec::new(), 0);
         for at in &some {
             match here.snapshot(at).await? {
                 // It has ended by time, or made room for another one.
                 None => local.ledger.end(&tenant, at),
                 Some(session) => {
                     bytes += session.bytes();
-                    sessions.push(session);
+                    let is_certain = local.ledger.fate(&tenant, at) == Fate::Here;
+                    local.ledger.doubt(&tenant, at, true);
+                    taken.push(Taken { session, is_certain, became: Became::Untouched });
                 }
             }
             if bytes > BYTES {
                 break;
             }
         }
-        // Those in doubt may be there already: they are asked about below, whether they were revoked or not.
-        let revoked = there.which_are_revoked(&sessions).await?;
-        there.remember_all(&sessions).await?;
-        let mut kept = Vec::with_capacity(sessions.len());
-        for (session, revoked) in sessions.into_iter().zip(revoked) {
-            if revoked && local.is_certain(&tenant, &session.at) {
-                here.clear_snapshot(&session).await?;
-                local.ledger.end(&tenant, &session.at);
-            } else {
-                kept.push(session);
-            }
-        }
-        let (written, outcome) = write(&mut local, &tenant, &there, kept).await;
-        let revoked = there.which_are_revoked(&written).await?;
-        for (session, revoked) in written.iter().zip(revoked) {
-            if revoked {
-                there.clear_snapshot(session).await?;
-            }
-            here.clear_snapshot(session).await?;
-            local.ledger.hand_over(&tenant, &session.at);
-        }
-        outcome.map(|()| true)
+        Ok(Some((tenant, taken)))
     }
-}
-
-/// Writes sessions to the backend: those that are there, and what was wrong with the others. All are in doubt until they
-/// have been handed over, but for those that cannot have arrived.
-async fn write(
-    local: &mut Local,
-    tenant: &TenantId,
-    there: &Sessions,
-    sessions: Vec<Snapshot>,
-) -> (Vec<Snapshot>, Result<(), Error>) {
-    let certain: Vec<_> = sessions.iter().map(|session| local.is_certain(tenant, &session.at)).collect();
-    for session in &sessions {
-        local.ledger.doubt(tenant, &session.at, true);
-    }
-    let replies = there.db.pipeline(sessions.iter().map(|session| there.restore_command(session)).collect()).await;
-    let (mut outcome, not_sent) = match &replies {
-        Ok(_) => (Ok(()), false),
-        Err(error) => (Err(Error::from(error.clone())), error.delivery == Delivery::NotSent),
-    };
-    let mut replies = replies.unwrap_or_default().into_iter();
-    let mut written = Vec::with_capacity(sessions.len());
-    for (session, certain) in sessions.into_iter().zip(certain) {
-        let did_nothing = match replies.next().map(Reply::text) {
-            Some(Ok(_)) => {
-                there.upkeep.wrote(&there.db, session.at.partition);
-                written.push(session);
-                continue;
-            }
-            Some(Err(error)) => {
-                outcome = outcome.and(Err(error.into()));
-                true
-            }
-            None => not_sent,
-        };
-        if did_nothing && certain {
-            local.ledger.doubt(tenant, &session.at, false);
-        }
-    }
-    (written, outcome)
 }

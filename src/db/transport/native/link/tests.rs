@@ -1,6 +1,7 @@
 //! What a link promises its callers, whatever the peer does.
 
 use super::*;
+use futures_util::FutureExt;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
@@ -29,6 +30,20 @@ async fn answers_go_to_their_callers_in_order_though_one_has_gone_away() {
     assert_eq!(third.await, Ok(vec![Reply::Int(3), Reply::Int(4)]));
     assert_eq!(first.await, Ok(vec![Reply::Int(1)]));
     assert!(link.0.0.lock().calls.is_empty(), "nothing is kept of calls that are over");
+}
+
+#[tokio::test]
+async fn who_asks_for_much_waits_for_others_who_do_and_nobody_else_waits() {
+    let (ours, _theirs) = duplex(1024);
+    let link = Link::over(ours, TICK);
+    let much = link.lane(LANE * 2).await;
+    assert!(much.is_some());
+    assert!(link.lane(MANY - 1).now_or_never().is_some_and(|place| place.is_none()), "needs no place");
+    assert!(link.lane(MANY).now_or_never().is_none(), "waits");
+    drop(much);
+    let places: Vec<_> = (0..LANE / MANY).map(|_| link.lane(MANY).now_or_never()).collect();
+    assert!(places.iter().all(Option::is_some));
+    assert!(link.lane(MANY).now_or_never().is_none());
 }
 
 #[tokio::test]
