@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &["base", "db", "transport", "tenancy", "store"]),
     ("http", &["base", "db", "tenancy", "http", "actix_web"]),
     ("edge", &["base", "db", "transport", "tenancy", "store", "http", "edge", "actix_web"]),
-    ("config", &["base", "transport", "tenancy", "store", "http"]),
+    ("config", &["base", "transport", "tenancy", "store", "http", "config"]),
     ("app", &["base", "db", "transport", "tenancy", "store", "http", "edge", "config", "app", "actix_web"]),
     ("cli", &["base", "db", "tenancy", "store", "http", "edge", "config", "app", "cli", "actix_web"]),
 ];
