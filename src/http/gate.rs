@@ -11,6 +11,7 @@ use super::ports::IdempotencyRecords;
 use super::principal::Principal;
 use super::problem::Problem;
 use super::query::Query;
+use super::request_log;
 use super::server::Draining;
 use super::trace::{self, Trace};
 use crate::base::code::Code;
@@ -18,7 +19,6 @@ use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::patience::Patience;
 use crate::base::secret::Secret;
-use crate::base::sparing::Sparing;
 use crate::tenancy::Registry;
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -102,8 +102,6 @@ impl Platform {
         &self.metrics
     }
 }
-
-static FAILURES: Sparing = Sparing::new();
 
 /// How much of a request's time the backend may take: the rest is for saying how it ended.
 const BACKEND_SHARE: f64 = 0.9;
@@ -191,7 +189,7 @@ pub(super) async fn serve(
     }
     let elapsed = now.saturating_duration_since(start);
     metrics.observe(status, elapsed, is_overload);
-    log(&request, &endpoint.path, status.as_u16(), &trace, elapsed, is_overload);
+    request_log::write(&request, &endpoint.path, status.as_u16(), &trace, elapsed, is_overload);
     response
 }
 
@@ -276,33 +274,4 @@ fn finish(
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
     response
-}
-
-/// One line per request: failures of the server as warnings, as many as can be read, everything else for debugging,
-/// and so whoever is turned away in a crowd, for writing that down would cost more than turning away. What was asked for is
-/// named by its pattern: a path holds session ids.
-fn log(request: &HttpRequest, path: &str, status: u16, trace: &Trace, elapsed: Duration, is_overload: bool) {
-    macro_rules! line {
-        ($level:ident $(, $left_out:ident)?) => {
-            tracing::$level!(
-                $($left_out,)?
-                request_id = trace.request_id(),
-                trace_id = trace.trace_id(),
-                parent_id = trace.parent_id(),
-                method = request.method().as_str(),
-                path,
-                status,
-                duration_us = elapsed.as_micros() as u64,
-                "request"
-            )
-        };
-    }
-    if status >= 500
-        && !is_overload
-        && let Some(left_out) = FAILURES.line()
-    {
-        line!(warn, left_out)
-    } else {
-        line!(debug)
-    }
 }

@@ -21,6 +21,7 @@ mod principal;
 mod problem;
 mod query;
 mod reference;
+mod request_log;
 mod router;
 mod scoped;
 pub mod server;

@@ -34,7 +34,7 @@ const LANE: usize = 512;
 /// The most bytes that the socket has not taken yet.
 const MAX_QUEUED_BYTES: u64 = 32 * 1024 * 1024;
 /// The most bytes of all replies to one call.
-const MAX_ANSWER_BYTES: usize = 64 * 1024 * 1024;
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
 
 /// What a link runs over.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -46,11 +46,15 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 #[derive(Clone)]
 pub(super) struct Link(Arc<Handle>);
 
-struct Handle(Arc<Mutex<State>>, Semaphore);
+struct Handle {
+    state: Arc<Mutex<State>>,
+    /// The lane of those who ask for much at once.
+    lane: Semaphore,
+}
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.0.lock().end(&Error::new(ErrorKind::Disconnected, Delivery::Unknown));
+        self.state.lock().end(&Error::new(ErrorKind::Disconnected, Delivery::Unknown));
     }
 }
 
@@ -216,17 +220,17 @@ impl Link {
     pub(super) fn over(stream: impl Stream, tick: Duration) -> Link {
         let state = Arc::new(Mutex::new(State::default()));
         tokio::spawn(driver::drive(stream, state.clone(), tick));
-        Link(Arc::new(Handle(state, Semaphore::new(LANE))))
+        Link(Arc::new(Handle { state, lane: Semaphore::new(LANE) }))
     }
 
     /// Whether nothing can be sent any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.0.0.lock().ended.is_some()
+        self.0.state.lock().ended.is_some()
     }
 
     /// Whether it is one to begin a call on: it has not ended, and its server takes writes.
     pub(super) fn is_good(&self) -> bool {
-        let state = self.0.0.lock();
+        let state = self.0.state.lock();
         state.ended.is_none() && !state.is_retired
     }
 
@@ -236,12 +240,12 @@ impl Link {
             return None;
         }
         // It is never closed.
-        self.0.1.acquire_many(u32::try_from(commands.min(LANE)).ok()?).await.ok()
+        self.0.lane.acquire_many(u32::try_from(commands.min(LANE)).ok()?).await.ok()
     }
 
     /// Sends what `write` encodes, and waits for as many replies; at least one.
     pub(super) fn call(&self, expected: usize, write: impl FnOnce(&mut BytesMut)) -> Exchange {
-        let mut state = self.0.0.lock();
+        let mut state = self.0.state.lock();
         let ticket = state.admit(expected, write);
         if let (Ok(_), Some(driver)) = (&ticket, state.driver.take()) {
             driver.wake();
@@ -265,7 +269,7 @@ impl Future for Exchange {
             Ok(ticket) => *ticket,
             Err(error) => return Poll::Ready(Err(error.clone())),
         };
-        let mut state = self.link.0.0.lock();
+        let mut state = self.link.0.state.lock();
         let Some(call) = state.call(ticket).filter(|call| !call.over) else {
             return Poll::Ready(Err(Error::new(ErrorKind::Disconnected, Delivery::Unknown)));
         };
@@ -286,7 +290,7 @@ impl Future for Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Ok(ticket) = self.ticket else { return };
-        let mut state = self.link.0.0.lock();
+        let mut state = self.link.0.state.lock();
         let Some(call) = state.call(ticket) else { return };
         call.over = true;
         call.replies = Vec::new();

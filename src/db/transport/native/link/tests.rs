@@ -29,7 +29,7 @@ async fn answers_go_to_their_callers_in_order_though_one_has_gone_away() {
     theirs.write_all(b":1\r\n:2\r\n:3\r\n:4\r\n").await.unwrap();
     assert_eq!(third.await, Ok(vec![Reply::Int(3), Reply::Int(4)]));
     assert_eq!(first.await, Ok(vec![Reply::Int(1)]));
-    assert!(link.0.0.lock().calls.is_empty(), "nothing is kept of calls that are over");
+    assert!(link.0.state.lock().calls.is_empty(), "nothing is kept of calls that are over");
 }
 
 #[tokio::test]
@@ -274,7 +274,7 @@ async fn what_waits_is_bounded_in_commands_and_in_bytes_and_one_call_may_be_larg
     let first = large(MAX_QUEUED_BYTES + 1);
     assert_eq!(large(1).await, throttled);
     drop(first);
-    assert_eq!(link.0.0.lock().given, MAX_QUEUED_BYTES + 1, "what was refused is not sent");
+    assert_eq!(link.0.state.lock().given, MAX_QUEUED_BYTES + 1, "what was refused is not sent");
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn an_answer_that_is_too_long_fails_its_own_call_and_is_not_kept() {
         let rule = ErrorKind::Protocol(TOO_LONG);
         assert_eq!(too_long.await, Err(Error::new(rule, Delivery::Answered)));
         let kept = |call: &Call| call.is_too_long && !call.replies.is_empty();
-        assert!(!link.0.0.lock().calls.iter().any(kept));
+        assert!(!link.0.state.lock().calls.iter().any(kept));
         assert_eq!(after.await, Ok(vec![Reply::Int(9)]));
         let mut theirs = peer.await.unwrap();
         let next = ping(&link);
