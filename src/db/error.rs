@@ -51,6 +51,11 @@ impl Refusal {
     pub fn is_transient(&self) -> bool {
         matches!(&*self.code, "LOADING" | "BUSY" | "CLUSTERDOWN" | "TRYAGAIN" | "MASTERDOWN" | "READONLY")
     }
+
+    /// Whether it is about the backend's state and not about the command: another time it might have run.
+    pub fn is_of_the_moment(&self) -> bool {
+        self.is_transient() || matches!(&*self.code, "OOM" | "MISCONF" | "NOAUTH" | "WRONGPASS" | "NOPERM")
+    }
 }
 
 /// Shows the code alone: the rest may quote a client's text.

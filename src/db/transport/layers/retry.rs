@@ -92,6 +92,20 @@ fn merged(mut replies: Vec<Reply>, again: Result<Vec<Reply>, Error>) -> Result<V
     }
 }
 
+/// What is known after a second attempt. Where the first may have run, that nothing was done now does not say that
+/// nothing was done.
+fn known_after(batch: &Batch, first: Error, again: Result<Vec<Reply>, Error>) -> Result<Vec<Reply>, Error> {
+    if first.delivery != Delivery::Unknown || batch.effect() == Effect::Read {
+        return again;
+    }
+    let did_not_run = |reply: &Reply| matches!(reply, Reply::Refused(refusal) if refusal.is_of_the_moment());
+    match again {
+        Ok(replies) if replies.iter().any(did_not_run) => Err(first),
+        Ok(replies) => Ok(replies),
+        Err(error) => Err(Error::new(error.kind, Delivery::Unknown)),
+    }
+}
+
 fn jitter() -> Duration {
     let [part] = id::random_bytes::<1>().unwrap_or([128]);
     PAUSE * u32::from(part) / 255
@@ -131,7 +145,7 @@ impl<T: RedisTransport> RedisTransport for Retry<T> {
                     if !self.pause(batch, pause).await {
                         return Err(error);
                     }
-                    self.inner.execute(batch).await
+                    known_after(batch, error, self.inner.execute(batch).await)
                 }
             }
         })

@@ -15,7 +15,7 @@ pub use settings::{NativeSettings, TlsFiles, UnusableSettings};
 
 use super::{Execution, RedisTransport};
 use crate::db::command::{Batch, Command};
-use crate::db::error::Error;
+use crate::db::error::{Delivery, Error};
 use crate::db::reply::Reply;
 use bytes::BytesMut;
 use link::Link;
@@ -94,7 +94,11 @@ async fn pipeline(link: &Link, commands: &[Command]) -> Result<Vec<Reply>, Error
     }
     if !again.is_empty() {
         let write = |out: &mut BytesMut| again.iter().for_each(|(command, _)| encode(command, Form::Text, out));
-        let answers = link.call(again.len(), write).await?;
+        let others_ran = again.len() < commands.len();
+        let answers = link.call(again.len(), write).await.map_err(|error| match error.delivery {
+            Delivery::NotSent if others_ran => Error::new(error.kind, Delivery::Unknown),
+            _ => error,
+        })?;
         for ((_, reply), answer) in again.into_iter().zip(answers) {
             *reply = answer;
         }

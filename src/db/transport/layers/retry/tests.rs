@@ -141,3 +141,26 @@ async fn retries_end_when_the_budget_is_spent_and_come_back_with_traffic() {
     fail(1);
     assert!(retry.execute(&batch).await.is_ok(), "ten good calls earned a retry");
 }
+
+#[tokio::test]
+async fn what_may_have_run_the_first_time_is_not_undone_by_a_second_that_did_nothing() {
+    let lost = || Error::new(ErrorKind::Disconnected, Delivery::Unknown);
+    let (unsent, answered) = (ErrorKind::Unreachable, ErrorKind::Forbidden);
+    for (effect, second, known) in [
+        (Effect::Idempotent, Err(Error::new(unsent.clone(), Delivery::NotSent)), Delivery::Unknown),
+        (Effect::Idempotent, Err(Error::new(answered, Delivery::Answered)), Delivery::Unknown),
+        (Effect::Idempotent, Ok(vec![line("OOM no")]), Delivery::Unknown),
+        (Effect::Idempotent, Ok(vec![line("LOADING no")]), Delivery::Unknown),
+        (Effect::Read, Err(Error::new(unsent, Delivery::NotSent)), Delivery::NotSent),
+    ] {
+        let inner = Scripted::default();
+        inner.0.lock().0.extend([Err(lost()), second.clone()]);
+        let batch = Batch::one(Command::raw(effect, ["X"]));
+        let outcome = Retry::new(inner).execute(&batch).await;
+        assert_eq!(outcome.unwrap_err().delivery, known, "{effect:?}, then {second:?}");
+    }
+    let inner = Scripted::default();
+    inner.0.lock().0.extend([Err(lost()), Ok(vec![line("WRONGTYPE no")])]);
+    let outcome = Retry::new(inner).execute(&Batch::one(Command::raw(Effect::Idempotent, ["X"]))).await;
+    assert_eq!(outcome, Ok(vec![line("WRONGTYPE no")]), "the first time it was refused as well");
+}

@@ -2,11 +2,11 @@
 //! which complete nothing, and one that is so far behind that it answers only callers who have given up
 //! look alike from here: calls wait, and nobody is served.
 //!
-//! `trust.md` asks for "N timeouts in a row or a failed 1 s PING". A tick is as long as an attempt may take,
-//! and at least half a second. Two ticks in a row at whose ends calls wait, and between which nobody got an
-//! answer in time, are the timeouts in a row: of every caller that there was. And each command is the PING,
-//! so an idle connection is asked nothing (and, where commands are billed, costs nothing) until somebody
-//! needs it, whose first command then finds out within two ticks. By default that is 1 to 1.5 s.
+//! A tick is as long as an attempt may take, and at least half a second. Two ticks in a row at whose ends calls
+//! wait, and between which nobody got an answer in time, are timeouts in a row: of every caller that there
+//! was. No PING is sent: each command is one, so an idle connection is asked nothing (and, where commands are
+//! billed, costs nothing) until somebody needs it, whose first command then finds out within two ticks. By
+//! default that is 1 to 1.5 s.
 //!
 //! One timer per connection and tick, none while it is idle, and no look at the clock per call.
 
