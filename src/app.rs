@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::db::transport::door::DOOR;
 use crate::db::transport::doors::Doors;
 use crate::db::transport::layers::metrics::BackendMetrics;
-use crate::db::{BackendClock, Database, Family, Outage};
+use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
@@ -38,7 +38,6 @@ pub struct Application {
     config: Arc<Config>,
     database: Database,
     doors: Doors,
-    outage: Outage,
     same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
     sessions_upkeep: Arc<Upkeep>,
@@ -91,7 +90,7 @@ impl Application {
             registry: Arc::new(registry),
             monitor: Monitor::new(
                 database.clone(),
-                (backend.doors.clone(), backend.outage.clone()),
+                (backend.doors.clone(), backend.outage),
                 stand_in,
                 draining.clone(),
                 config.platform.request_timeout,
@@ -99,7 +98,6 @@ impl Application {
             config: Arc::new(config),
             database,
             doors: backend.doors,
-            outage: backend.outage,
             same_database: backend.same_database,
             sessions: web::Data::new(open),
             sessions_upkeep,
@@ -120,11 +118,6 @@ impl Application {
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    /// Whether there is no way to the backend at the moment.
-    pub fn outage(&self) -> &Outage {
-        &self.outage
     }
 
     /// Tells the application that it is about to stop.

@@ -19,7 +19,7 @@ fuzz_target!(|data: &str| {
     assert!(data.trim().is_empty() || env.finish().is_err(), "no text is right for every variable");
     for url in [format!("redis://{data}"), data.to_owned()] {
         let mut env = Env::new([("REDIS_URL".to_owned(), url)]);
-        if let BackendSettings::Native(settings, _) = Config::read(&mut env).backend {
+        if let BackendSettings::Native(settings) = Config::read(&mut env).backend {
             drop(Native::new(settings));
         }
     }

@@ -53,13 +53,14 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
     let one = |way: OneWay| (way.transport, Doors::one(way.door));
     let (transport, doors) = match &config.backend {
         BackendSettings::Memory => (memory(), Doors::none()),
-        BackendSettings::Native(settings, attempt) => {
-            one(stack::native(Native::new(settings.clone())?, *attempt, ground))
+        BackendSettings::Native(settings) => {
+            one(stack::native(Native::new(settings.clone())?, settings.attempt, ground))
         }
-        BackendSettings::Rest(settings, attempt) => one(stack::rest(Rest::new(settings)?, *attempt, ground)),
+        BackendSettings::Rest(settings) => one(stack::rest(Rest::new(settings)?, settings.command_timeout, ground)),
         BackendSettings::Both { native, rest, failback_after } => {
-            let digest = native.0.digest()?;
-            let (native, rest) = ((Native::new(native.0.clone())?, native.1), (Rest::new(&rest.0)?, rest.1));
+            let digest = native.digest()?;
+            let native = (Native::new(native.clone())?, native.attempt);
+            let rest = (Rest::new(rest)?, rest.command_timeout);
             let ways = stack::both(native, rest, Pace::new(*failback_after), ground);
             let database = |way: &OneWay| {
                 Database::new(way.transport.clone(), &config.key_prefix, BackendClock::new(clock.clone())).system()

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
+use std::time::Duration;
 
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -22,6 +23,12 @@ pub fn random_bytes<const N: usize>() -> Result<[u8; N], NoRandomness> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(|_| NoRandomness)?;
     Ok(bytes)
+}
+
+/// A random part of a pause, so that those who wait do not come in step; half of it where there is no chance.
+pub fn random_part(longest: Duration) -> Duration {
+    let [part] = random_bytes().unwrap_or([128]);
+    longest * u32::from(part) / 255
 }
 
 /// `length` characters of `[0-9A-Za-z]`, each uniformly chosen.

@@ -13,16 +13,16 @@ use std::time::Duration;
 pub enum BackendSettings {
     /// In this process.
     Memory,
-    /// A Redis, with the time that one attempt may take.
-    Native(NativeSettings, Duration),
-    /// A database behind the Upstash REST API, with the time that one attempt may take.
-    Rest(RestSettings, Duration),
+    /// A Redis.
+    Native(NativeSettings),
+    /// A database behind the Upstash REST API.
+    Rest(RestSettings),
     /// One database that is reached both ways: over REST while the native way is shut.
     Both {
-        /// The native way, with the time that one attempt may take.
-        native: (NativeSettings, Duration),
-        /// REST, with the same.
-        rest: (RestSettings, Duration),
+        /// The native way.
+        native: NativeSettings,
+        /// REST.
+        rest: RestSettings,
         /// How long the native way must have been good before it is taken again.
         failback_after: Duration,
     },
@@ -93,19 +93,15 @@ pub(super) fn read(env: &mut Env) -> (BackendSettings, String) {
     );
     let failback_after = env.duration(failback_after.default("30s"));
     let rest = |env: &mut Env, wanted_for: &str| match rest {
-        (Some(url), Some(token)) => {
-            let command_timeout = attempt.unwrap_or(Duration::from_secs(3));
-            let settings = RestSettings {
-                url,
-                token,
-                connection_timeout,
-                command_timeout,
-                max_connections,
-                ca_pem: tls.ca.clone(),
-                max_reply_bytes: MAX_REPLY_BYTES,
-            };
-            Some((settings, command_timeout))
-        }
+        (Some(url), Some(token)) => Some(RestSettings {
+            url,
+            token,
+            connection_timeout,
+            command_timeout: attempt.unwrap_or(Duration::from_secs(3)),
+            max_connections,
+            ca_pem: tls.ca.clone(),
+            max_reply_bytes: MAX_REPLY_BYTES,
+        }),
         (url, token) => {
             for (name, is_missing) in
                 [("UPSTASH_REDIS_REST_URL", url.is_none()), ("UPSTASH_REDIS_REST_TOKEN", token.is_none())]
@@ -139,12 +135,12 @@ pub(super) fn read(env: &mut Env) -> (BackendSettings, String) {
                 }
             }
             match rest {
-                Some(rest) => BackendSettings::Both { native: (settings, attempt), rest, failback_after },
-                None => BackendSettings::Native(settings, attempt),
+                Some(rest) => BackendSettings::Both { native: settings, rest, failback_after },
+                None => BackendSettings::Native(settings),
             }
         }
         (true, Protocol::Rest) => match rest(env, "REDIS_PROTOCOL=rest") {
-            Some((settings, attempt)) => BackendSettings::Rest(settings, attempt),
+            Some(settings) => BackendSettings::Rest(settings),
             None => BackendSettings::Memory,
         },
     };

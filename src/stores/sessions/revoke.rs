@@ -103,22 +103,34 @@ impl Sessions {
             let (count, left) = self.revoke_members(user, members, spared, Why::Asked).await?;
             ended += count;
             if left.is_empty() {
-                let lift = |at: &Partition| Command::del(&keys::fence(&self.db, *at, user.as_str()));
-                for reply in self.db.pipeline(fenced.iter().map(lift).collect()).await? {
-                    reply.count()?;
-                }
+                self.lift_fences(user, &fenced).await?;
                 return Ok(ended);
             }
             // Some moved on under another id meanwhile. Whoever does that without end must not outrun this.
-            let raise =
-                |at: &Partition| Command::set(&keys::fence(&self.db, *at, user.as_str()), "1", Expiry::After(FENCED));
-            for reply in self.db.pipeline(left.iter().map(raise).collect()).await? {
-                reply.done()?;
-            }
+            self.raise_fences(user, &left).await?;
             fenced.extend(&left);
             partitions = left;
         }
         Err(Error::EditConflict)
+    }
+
+    /// Keeps the user's sessions in these partitions from moving, for a while.
+    pub(super) async fn raise_fences(&self, user: &Name, at: &BTreeSet<Partition>) -> Result<(), Error> {
+        let raise =
+            |at: &Partition| Command::set(&keys::fence(&self.db, *at, user.as_str()), "1", Expiry::After(FENCED));
+        for reply in self.db.pipeline(at.iter().map(raise).collect()).await? {
+            reply.done()?;
+        }
+        Ok(())
+    }
+
+    /// Lets them move again.
+    pub(super) async fn lift_fences(&self, user: &Name, at: &BTreeSet<Partition>) -> Result<(), Error> {
+        let lift = |at: &Partition| Command::del(&keys::fence(&self.db, *at, user.as_str()));
+        for reply in self.db.pipeline(at.iter().map(lift).collect()).await? {
+            reply.count()?;
+        }
+        Ok(())
     }
 
     /// Ends these sessions of a user: how many, and the partitions of those in which others are left. A pair of

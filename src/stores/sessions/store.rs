@@ -11,7 +11,7 @@ use super::settings::SessionSettings;
 use super::types::{Error, RenewOutcome, Session, Touch};
 use super::upkeep::Upkeep;
 use crate::base::clock::Timestamp;
-use crate::base::id::random_bytes;
+use crate::base::id::random_part;
 use crate::base::precondition::Precondition;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::tenancy::SessionTtlPolicy;
@@ -25,9 +25,7 @@ pub(super) const ATTEMPTS: usize = 32;
 /// while, so that they do not meet again. All in all less than half a second, usually.
 pub(super) async fn pause(attempt: usize) {
     if attempt >= 3 {
-        let [chance] = random_bytes().unwrap_or([128]);
-        let longest = Duration::from_millis(2 * attempt.min(16) as u64);
-        tokio::time::sleep(longest.mul_f64(f64::from(chance) / 255.0)).await;
+        tokio::time::sleep(random_part(Duration::from_millis(2 * attempt.min(16) as u64))).await;
     }
 }
 

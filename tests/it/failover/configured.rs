@@ -38,7 +38,9 @@ fn there_are_two_ways_where_both_are_configured_and_nobody_says_no() {
 #[test]
 fn each_way_has_its_own_time_unless_one_is_given_for_both() {
     let times = |variables: &[(&str, &str)]| match chosen(variables) {
-        Ok(BackendSettings::Both { native, rest, failback_after }) => (native.1, rest.1, failback_after),
+        Ok(BackendSettings::Both { native, rest, failback_after }) => {
+            (native.attempt, rest.command_timeout, failback_after)
+        }
         _ => panic!("there are two ways"),
     };
     let (ms, s) = (Duration::from_millis, Duration::from_secs);

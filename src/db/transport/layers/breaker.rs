@@ -90,16 +90,11 @@ async fn keep_probing<T: RedisTransport>(inner: Arc<T>, door: Arc<Door>, probe: 
         }
         if door.is_open() {
             let pause = if verdict == Verdict::Failed(Failure::Forbidden) { WATCH } else { PAUSE };
-            tokio::time::sleep(pause + jitter()).await;
+            tokio::time::sleep(pause + id::random_part(JITTER)).await;
         } else if tokio::time::timeout(WATCH, news.wait_for(|known| known.is_open || known.is_doubted)).await.is_ok() {
             tracing::trace!(door = door.name(), "probed early: it was shut meanwhile");
         }
     }
-}
-
-fn jitter() -> Duration {
-    let [part] = id::random_bytes::<1>().unwrap_or([128]);
-    JITTER * u32::from(part) / 255
 }
 
 /// What the outcome of a call says of the door.

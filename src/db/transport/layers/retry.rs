@@ -53,9 +53,9 @@ fn may_repeat_after(batch: &Batch, error: &Error) -> Option<Duration> {
         (ErrorKind::Forbidden | ErrorKind::Unexpected(_) | ErrorKind::Full | ErrorKind::Protocol(TOO_LONG), _)
         | (_, Delivery::Answered) => None,
         (ErrorKind::Throttled { retry_after }, _) => retry_after.filter(|pause| *pause <= PATIENCE),
-        (_, Delivery::NotSent) => Some(jitter()),
+        (_, Delivery::NotSent) => Some(id::random_part(PAUSE)),
         (_, Delivery::Unknown) if batch.effect() == Effect::Once => None,
-        (_, Delivery::Unknown) => Some(jitter()),
+        (_, Delivery::Unknown) => Some(id::random_part(PAUSE)),
     }
 }
 
@@ -106,11 +106,6 @@ fn known_after(batch: &Batch, first: Error, again: Result<Vec<Reply>, Error>) ->
     }
 }
 
-fn jitter() -> Duration {
-    let [part] = id::random_bytes::<1>().unwrap_or([128]);
-    PAUSE * u32::from(part) / 255
-}
-
 impl<T: RedisTransport> Retry<T> {
     /// Waits before the second attempt. Not so when its answer would come too late for anybody, nor when the
     /// budget is spent: what is known now is then what the caller gets.
@@ -132,7 +127,7 @@ impl<T: RedisTransport> RedisTransport for Retry<T> {
                         self.earn();
                         return Ok(replies);
                     };
-                    if !self.pause(batch, jitter()).await {
+                    if !self.pause(batch, id::random_part(PAUSE)).await {
                         return Ok(replies);
                     }
                     merged(replies, self.inner.execute(&refused).await)

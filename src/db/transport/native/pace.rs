@@ -93,9 +93,8 @@ impl Attempt {
 
     fn failed(&mut self, error: Error) {
         self.is_over = true;
-        let [part] = id::random_bytes::<1>().unwrap_or([128]);
         let mut state = self.pace.state.lock();
-        let mut next = self.begun + SPACING + JITTER * u32::from(part) / 255;
+        let mut next = self.begun + SPACING + id::random_part(JITTER);
         if let Some(failed) = &state.failed {
             next = next.max(failed.next);
         }

@@ -36,7 +36,7 @@ pub use served::Served;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 /// How often, during an outage, what has ended is cleared.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -126,6 +126,7 @@ pub struct Standby {
     local: Mutex<Local>,
     /// Held during a step of the handing over.
     step: Mutex<()>,
+    given_back: Notify,
 }
 
 impl Standby {
@@ -139,8 +140,8 @@ impl Standby {
         bounds: Bounds,
     ) -> Arc<Standby> {
         let local = Mutex::new(Local::new(&clock, bounds));
-        let (engaged, step) = (AtomicBool::new(false), Mutex::default());
-        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged, local, step })
+        let (engaged, step, given_back) = (AtomicBool::new(false), Mutex::default(), Notify::new());
+        Arc::new(Standby { outage, backend, settings, upkeep, clock, bounds, engaged, local, step, given_back })
     }
 
     /// Whether this process serves anything.
@@ -195,6 +196,7 @@ impl Standby {
                 // Those who come late find nothing here, and ask the backend.
                 *local = Local::new(&self.clock, self.bounds);
                 self.engaged.store(false, Ordering::Release);
+                self.given_back.notify_waiters();
                 return Ok(());
             }
         }
@@ -245,8 +247,13 @@ impl Standby {
     /// says what is lost.
     pub async fn finish(&self, patience: Duration) {
         let handed_over = async {
-            while self.is_engaged() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            loop {
+                // Before the look: what is given back in between is told.
+                let given_back = self.given_back.notified();
+                if !self.is_engaged() {
+                    return;
+                }
+                given_back.await;
             }
         };
         tokio::select! {

@@ -25,9 +25,6 @@ const PER_TRIP: usize = 500;
 /// How long others are told that all sessions of a user were ended: longer than a server is away from the backend.
 const REMEMBERED: Duration = Duration::from_secs(7 * 86_400);
 
-/// How long the sessions of a user may be kept from moving, should nobody lift that.
-const FENCED: Duration = Duration::from_secs(5);
-
 impl Sessions {
     /// Ends these sessions, as far as they are not newer than that.
     pub(super) async fn end_noted(&self, noted: &[(&SessionRef, Ended)]) -> Result<(), Error> {
@@ -91,20 +88,11 @@ impl Sessions {
                 created(member) <= noted.asked.saturating_add(ACCURACY_MICROS) && Some(fingerprint_of(member)) != spared
             });
             if members.is_empty() {
-                let lift = |at: &Partition| Command::del(&keys::fence(&self.db, *at, user.as_str()));
-                for reply in self.db.pipeline(fenced.iter().map(lift).collect()).await? {
-                    reply.count()?;
-                }
-                return Ok(());
+                return self.lift_fences(user, &fenced).await;
             }
             if attempt > 0 {
                 fenced.extend(members.iter().map(|(at, _)| *at));
-                let raise = |at: &Partition| {
-                    Command::set(&keys::fence(&self.db, *at, user.as_str()), "1", Expiry::After(FENCED))
-                };
-                for reply in self.db.pipeline(fenced.iter().map(raise).collect()).await? {
-                    reply.done()?;
-                }
+                self.raise_fences(user, &fenced).await?;
             }
             self.revoke_members(user, members, spared, Why::Asked).await?;
         }

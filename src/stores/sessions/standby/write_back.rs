@@ -149,6 +149,9 @@ impl Sessions {
 
     /// Ends what has been ended elsewhere while it was being written.
     async fn end_revoked(&self, taken: &[Taken]) -> Result<(), Error> {
+        if taken.iter().all(|one| one.became != Became::Written) {
+            return Ok(());
+        }
         let revoked = self.which_are_revoked(taken).await?;
         for (one, revoked) in taken.iter().zip(revoked) {
             if revoked && one.became == Became::Written {
