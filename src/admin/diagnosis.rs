@@ -79,24 +79,27 @@ impl DoorState {
     }
 }
 
-fn warnings(doors: &Doors) -> Vec<Warning> {
-    let (level, code, detail) = match doors.failover() {
-        Some(Readiness::Active) => {
+fn of_failover(readiness: Readiness) -> Option<Warning> {
+    let (level, code, detail) = match readiness {
+        Readiness::Active => {
             ("warning", "failover_active", "The native way is or was shut a moment ago: requests go over REST.")
         }
-        Some(Readiness::Off) => (
+        Readiness::Off => (
             "critical",
             "failover_off_different_databases",
             "UPSTASH_REDIS_REST_URL leads to another database than the native URL: there is no failover.",
         ),
-        Some(Readiness::Unproven) => (
+        Readiness::Unproven => (
             "warning",
             "failover_unproven",
             "It is not known yet whether both ways lead to the same database: until then there is no failover.",
         ),
-        Some(Readiness::Ready) | None => ("", "", ""),
+        Readiness::Ready => return None,
     };
-    let of_failover = (!code.is_empty()).then_some(Warning { level, code, detail });
+    Some(Warning { level, code, detail })
+}
+
+fn warnings(doors: &Doors) -> Vec<Warning> {
     let is_in_use = |door: &Door| doors.in_use().is_some_and(|in_use| in_use.name() == door.name());
     let shut = doors.all().iter().filter(|door| door.is_open()).map(|door| Warning {
         level: if is_in_use(door) { "critical" } else { "warning" },
@@ -106,7 +109,7 @@ fn warnings(doors: &Doors) -> Vec<Warning> {
             _ => "The breaker of the native way is open: it fails, and is probed until it answers.",
         },
     });
-    of_failover.into_iter().chain(shut).collect()
+    doors.failover().and_then(of_failover).into_iter().chain(shut).collect()
 }
 
 async fn diagnose(doors: web::Data<Doors>) -> Result<HttpResponse, Problem> {
