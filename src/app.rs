@@ -72,15 +72,14 @@ impl Application {
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(&mut metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
-        let registry = Registry::new(database.system(), Arc::new(SteadyClock::start()), RegistrySettings::default());
-        let (standby, registry) = match config.session_fallback {
-            SessionFallback::None => (None, registry),
+        let (steady, bounds) = (Arc::new(SteadyClock::start()), RegistrySettings::default());
+        let registry = Registry::new(database.system(), steady, bounds).recalling_in(outage.clone());
+        let standby = match config.session_fallback {
+            SessionFallback::None => None,
             SessionFallback::Memory => {
                 let (sessions_in, upkeep) = (sessions_in.clone(), sessions_upkeep.clone());
                 let bounds = Bounds::default();
-                let standby =
-                    Standby::new(outage.clone(), sessions_in, backend_clock, settings.clone(), upkeep, bounds);
-                (Some(standby), registry.recalling_in(outage))
+                Some(Standby::new(outage, sessions_in, backend_clock, settings.clone(), upkeep, bounds))
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());

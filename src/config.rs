@@ -103,6 +103,7 @@ impl Config {
                 Variable::new("REQUEST_TIMEOUT", "Longest that one request may take.").default("2s"),
             ),
             admin_key,
+            sessions_stand_in: session_fallback == SessionFallback::Memory,
         };
         let proxies = Variable::new(
             "TRUSTED_PROXIES",

@@ -80,6 +80,7 @@ impl World {
             max_in_flight: 1024,
             request_timeout: Duration::from_secs(2),
             admin_key: Some(Secret::new(ADMIN_KEY.to_owned())),
+            sessions_stand_in: false,
         };
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());
         let admission = Arc::new(Admission::new(&settings, 1));

@@ -65,6 +65,10 @@ codes! {
     TenantNotFound = "tenant_not_found", 404, "There is no such tenant";
     /// No such API key.
     KeyNotFound = "key_not_found", 404, "There is no such API key";
+    /// No such policy.
+    PolicyNotFound = "policy_not_found", 404, "There is no such rate limit policy";
+    /// No such reservation, or it has freed itself.
+    ReservationNotFound = "reservation_not_found", 404, "There is no such reservation";
     /// The path exists, the method does not.
     MethodNotAllowed = "method_not_allowed", 405, "The method is not allowed here";
     /// The body did not arrive in time.
@@ -77,6 +81,8 @@ codes! {
     TenantExists = "tenant_exists", 409, "A tenant with this id exists";
     /// The same `Idempotency-Key` is being worked on.
     IdempotencyKeyInUse = "idempotency_key_in_use", 409, "The first request with this key is still running";
+    /// The reservation was committed with another cost, or cancelled.
+    ReservationSettled = "reservation_settled", 409, "The reservation has been settled otherwise";
     /// Other writers kept changing the resource; nothing was written.
     EditConflict = "edit_conflict", 409, "The resource changed too often meanwhile";
     /// `If-Match` or `If-None-Match` did not hold.
@@ -89,8 +95,16 @@ codes! {
     ValidationFailed = "validation_failed", 422, "The body is not valid here";
     /// What was asked for is more than one answer may hold; fewer at a time will do.
     AnswerTooLarge = "answer_too_large", 422, "The answer would be too large";
+    /// The tenant has as many policies as it may.
+    PolicyLimitReached = "policy_limit_reached", 422, "The tenant has too many rate limit policies";
+    /// The key is limited over as many different windows as it may be.
+    TooManyWindows = "too_many_windows", 422, "The key is limited over too many windows";
+    /// The tenant has as many circuit breakers as it may.
+    BreakerLimitReached = "breaker_limit_reached", 422, "The tenant has too many circuit breakers";
     /// The same `Idempotency-Key` came with another request before.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The key was used with another request";
+    /// A limit was reached; `Retry-After` says when it is worth asking again.
+    RateLimited = "rate_limited", 429, "Too many requests";
     /// A defect of this server.
     Internal = "internal_error", 500, "The server made a mistake";
     /// The backend cannot be asked, or did not answer in time.

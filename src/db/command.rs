@@ -13,6 +13,7 @@ pub const COMMANDS: &[&str] = &[
     "DEL",
     "EXISTS",
     "GET",
+    "HDEL",
     "HGET",
     "HMGET",
     "HSET",
@@ -39,7 +40,7 @@ pub enum Effect {
     /// Doing it twice is the same as doing it once.
     Idempotent,
     /// Doing it twice is not the same as doing it once. What stores say of this kind are scripts, whose commands
-    /// are operations and so [`Effect::Idempotent`].
+    /// are operations and so [`Effect::Idempotent`], unless a script says [`Script::at_most_once`].
     Once,
 }
 
@@ -121,6 +122,11 @@ impl Command {
         Command::new("DEL", Effect::Idempotent, 1).key(key)
     }
 
+    /// One field of a hash, whatever its name: its value, or nothing.
+    pub fn hget(key: &Key, field: &str) -> Self {
+        Command::new("HGET", Effect::Read, 2).key(key).arg(field.to_owned())
+    }
+
     /// The named fields of a hash, in order, each a value or nothing.
     pub fn hmget(key: &Key, fields: &[&'static str]) -> Self {
         let mut command = Command::new("HMGET", Effect::Read, fields.len() + 1).key(key);
@@ -167,7 +173,7 @@ impl Command {
     /// A script that must act once becomes an operation: this command may be repeated, and a second one like
     /// it is another operation.
     pub fn script(script: &'static Script, keys: &[&Key]) -> Self {
-        let once = script.effect() == Effect::Once;
+        let once = script.is_operation();
         let operation = keys.first().filter(|_| once).and_then(|key| operation::key_beside(key.as_bytes()));
         let (count, effect) = match (once, &operation) {
             (true, Some(_)) => ((keys.len() + 1).to_string(), Effect::Idempotent),

@@ -12,6 +12,7 @@ pub struct Script {
     name: &'static str,
     body: &'static str,
     effect: Effect,
+    is_operation: bool,
     text: OnceLock<Cow<'static, str>>,
     sha1: OnceLock<String>,
 }
@@ -21,7 +22,17 @@ impl Script {
     /// [`Effect::Once`] needs a key, must not answer an error once it has written, and is sent as an operation,
     /// whose answer is kept for a minute.
     pub const fn new(name: &'static str, body: &'static str, effect: Effect) -> Self {
-        Script { name, body, effect, text: OnceLock::new(), sha1: OnceLock::new() }
+        Script::of(name, body, effect, matches!(effect, Effect::Once))
+    }
+
+    /// A script that acts again when it runs again, and whose lost answer is not asked for: its caller can do
+    /// without. It saves the two commands of an operation, where each is felt.
+    pub const fn at_most_once(name: &'static str, body: &'static str) -> Self {
+        Script::of(name, body, Effect::Once, false)
+    }
+
+    const fn of(name: &'static str, body: &'static str, effect: Effect, is_operation: bool) -> Self {
+        Script { name, body, effect, is_operation, text: OnceLock::new(), sha1: OnceLock::new() }
     }
 
     /// The slice and the file, such as `sessions/create`.
@@ -31,15 +42,18 @@ impl Script {
 
     /// The Lua 5.1 source, as it is sent.
     pub fn text(&self) -> &str {
-        self.text.get_or_init(|| match self.effect {
-            Effect::Once => operation::acting_once(self.body).into(),
-            Effect::Read | Effect::Idempotent => self.body.into(),
-        })
+        let body = || if self.is_operation { operation::acting_once(self.body).into() } else { self.body.into() };
+        self.text.get_or_init(body)
     }
 
     /// What running it twice does, or would do if it were no operation.
     pub const fn effect(&self) -> Effect {
         self.effect
+    }
+
+    /// Whether it is sent as an operation, which acts once however often it is sent.
+    pub const fn is_operation(&self) -> bool {
+        self.is_operation
     }
 
     /// The digest by which `EVALSHA` names it: SHA-1 of the text, 40 hexadecimal digits.

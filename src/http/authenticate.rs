@@ -83,8 +83,9 @@ async fn tenant_api(
 ) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
     let remembered = match in_outage {
-        InOutage::Refuse => None,
-        InOutage::Local => platform.registry().recall_in_outage(presented),
+        InOutage::StandIn if platform.settings().sessions_stand_in => platform.registry().recall_in_outage(presented),
+        InOutage::Approximate => platform.registry().recall_in_outage(presented),
+        InOutage::StandIn | InOutage::Refuse => None,
     };
     let verified = match remembered {
         Some(verified) => verified,

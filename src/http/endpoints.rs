@@ -29,15 +29,17 @@ impl From<Scope> for Access {
     }
 }
 
-/// What an endpoint does while the backend cannot be asked and `SESSION_FALLBACK` names what stands in. Each capability
-/// declares it in its rows; `docs/architecture.md` has the table.
+/// What an endpoint does while the backend cannot be asked. Each capability declares it in its rows;
+/// `docs/architecture.md` has the table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum InOutage {
     /// Refuses, from the authentication on: it would lose or invent data.
     #[default]
     Refuse,
-    /// Knows its caller by what this server remembers, and answers from this process what that can vouch for.
-    Local,
+    /// Where `SESSION_FALLBACK` names what stands in, answers from this process what that can vouch for; else refuses.
+    StandIn,
+    /// Answers an approximation of this process's own, or the last that it knew, and says so.
+    Approximate,
 }
 
 /// What makes the schema of a body.

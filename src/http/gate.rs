@@ -44,6 +44,8 @@ pub struct PlatformSettings {
     pub request_timeout: Duration,
     /// The admin key; without one there is no admin API.
     pub admin_key: Option<Secret>,
+    /// Whether something stands in for sessions while the backend cannot be asked.
+    pub sessions_stand_in: bool,
 }
 
 /// What every request needs, one per worker.

@@ -1,5 +1,6 @@
 //! What a client is told when something is refused or fails: RFC 9457 problem details.
 
+use super::quota;
 use crate::base::code::Code;
 use crate::base::sparing::Sparing;
 use crate::db::{Delivery, Error, ErrorKind};
@@ -9,6 +10,7 @@ use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 static FAILED_CALLS: Sparing = Sparing::new();
 
@@ -31,11 +33,16 @@ pub struct Problem {
     outcome_unknown: bool,
     /// Seconds after which it is worth asking again, where it is.
     retry_after: u64,
+    /// The policies that were violated, by name.
+    violated: Vec<String>,
 }
+
+/// The type of a 429 (draft-ietf-httpapi-ratelimit-headers-10, section "Problem Types").
+const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
 
 #[derive(Serialize)]
 struct Body<'a> {
-    r#type: String,
+    r#type: Cow<'static, str>,
     title: &'static str,
     status: u16,
     detail: &'a str,
@@ -45,6 +52,8 @@ struct Body<'a> {
     errors: &'a [Fault],
     #[serde(skip_serializing_if = "Option::is_none")]
     outcome: Option<&'static str>,
+    #[serde(rename = "violated-policies", skip_serializing_if = "<[String]>::is_empty")]
+    violated: &'a [String],
 }
 
 impl Problem {
@@ -57,7 +66,14 @@ impl Problem {
             headers: Vec::new(),
             outcome_unknown: false,
             retry_after: 1,
+            violated: Vec::new(),
         }
+    }
+
+    /// A 429: these policies were violated, and it is worth asking again after this time.
+    pub fn quota_exceeded(violated: Vec<String>, retry_after: Duration) -> Self {
+        let retry_after = quota::whole_seconds(retry_after);
+        Problem { violated, retry_after, ..Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.") }
     }
 
     /// A body, query or header that is not valid, with its faults.
@@ -102,7 +118,10 @@ impl Problem {
     pub(super) fn into_response(self, request_id: &str) -> HttpResponse {
         let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = Body {
-            r#type: format!("/docs#{}", self.code.as_str()),
+            r#type: match self.code {
+                Code::RateLimited => QUOTA_EXCEEDED.into(),
+                code => format!("/docs#{}", code.as_str()).into(),
+            },
             title: self.code.title(),
             status: status.as_u16(),
             detail: &self.detail,
@@ -110,6 +129,7 @@ impl Problem {
             request_id,
             errors: &self.faults,
             outcome: self.outcome_unknown.then_some("unknown"),
+            violated: &self.violated,
         };
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
@@ -117,7 +137,11 @@ impl Problem {
             Code::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
-            Code::BackendUnavailable | Code::IdempotencyKeyInUse | Code::Overloaded | Code::TenantBusy => {
+            Code::BackendUnavailable
+            | Code::IdempotencyKeyInUse
+            | Code::Overloaded
+            | Code::RateLimited
+            | Code::TenantBusy => {
                 response.insert_header((header::RETRY_AFTER, self.retry_after));
             }
             _ => {}

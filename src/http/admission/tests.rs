@@ -6,7 +6,13 @@ use std::time::Duration;
 
 fn admission(max_in_flight: u32) -> Arc<Admission> {
     let request_timeout = Duration::from_secs(2);
-    let settings = PlatformSettings { max_body_bytes: 1 << 20, max_in_flight, request_timeout, admin_key: None };
+    let settings = PlatformSettings {
+        max_body_bytes: 1 << 20,
+        max_in_flight,
+        request_timeout,
+        admin_key: None,
+        sessions_stand_in: false,
+    };
     Arc::new(Admission::new(&settings, 2))
 }
 

@@ -9,10 +9,10 @@ pub async fn every_command_refuses_a_key_of_another_type(backend: Backend) {
     let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
     holds(&backend, "SET $s v -> OK\n HSET $h f v -> 1\n ZADD $z 1 m -> 1").await;
     for (kind, commands) in [
-        ("s", &["HGET $ f", "HMGET $ f", "HSET $ f v"][..]),
+        ("s", &["HDEL $ f", "HGET $ f", "HMGET $ f", "HSET $ f v"][..]),
         ("h", &["ZADD $ 1 m", "ZCARD $", "ZCOUNT $ 0 1", "ZRANGE $ 0 1", "ZREM $ m"]),
         ("h", &["ZREMRANGEBYSCORE $ 0 1", "ZSCORE $ m", "ZADD $ XX 1 m", "ZADD $ INCR 1 m"]),
-        ("z", &["GET $", "INCR $", "SET $ v GET", "HGET $ f"]),
+        ("z", &["GET $", "INCR $", "SET $ v GET", "HDEL $ f", "HGET $ f"]),
     ] {
         for command in commands {
             holds(&backend, &format!("{} -> {wrong}", command.replace('$', &format!("${kind}")))).await;

@@ -115,6 +115,12 @@ pub async fn hashes(backend: Backend) {
         HGET $h "" -> ""
         HSET $h f -> -ERR wrong number of arguments for 'hset' command
         HSET $h f 1 g -> -ERR wrong number of arguments for 'hset' command
+        HDEL $none f -> 0
+        HDEL $h f none i f -> 2
+        HMGET $h f g i -> [nil, "2", nil]
+        EXISTS $h -> 1
+        HDEL $h g "" -> 2
+        EXISTS $h -> 0
         "#,
     )
     .await;

@@ -124,6 +124,7 @@ fn plain_command() -> Words {
         1 => say("DEL", vec![some(key(), 1, 3)]),
         1 => say("EXISTS", vec![some(key(), 1, 3)]),
         1 => say("GET", vec![key()]),
+        1 => say("HDEL", vec![key(), some(value(), 1, 3)]),
         1 => say("HGET", vec![key(), value()]),
         1 => say("HMGET", vec![key(), some(value(), 1, 4)]),
         2 => say("HSET", vec![key(), some(value(), 2, 5)]),

@@ -38,6 +38,7 @@ pub(super) static TABLE: &[Specification] = &[
     command("DEL", -2, Keys::All, keys::del),
     command("EXISTS", -2, Keys::All, keys::exists),
     command("GET", 2, Keys::First, strings::get),
+    command("HDEL", -3, Keys::First, hashes::hdel),
     command("HGET", 3, Keys::First, hashes::hget),
     command("HMGET", -3, Keys::First, hashes::hmget),
     command("HSET", -4, Keys::First, hashes::hset),

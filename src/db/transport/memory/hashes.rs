@@ -1,9 +1,20 @@
-//! HGET, HMGET and HSET.
+//! HDEL, HGET, HMGET and HSET.
 
 use super::refusal::{Answer, wrong_arity};
+use super::sorted_sets::count;
 use super::table::Table;
 use crate::db::reply::Reply;
 use bytes::Bytes;
+
+pub(super) fn hdel(table: &mut Table, args: &[Bytes]) -> Answer {
+    let [_, key, fields @ ..] = args else { return Err(wrong_arity("hdel")) };
+    let Some(hash) = table.hash(key)? else { return Ok(Reply::Int(0)) };
+    let removed = fields.iter().filter(|field| hash.remove(*field).is_some()).count();
+    if hash.is_empty() {
+        table.remove(key);
+    }
+    Ok(count(removed))
+}
 
 pub(super) fn hget(table: &mut Table, args: &[Bytes]) -> Answer {
     let [_, key, field] = args else { return Err(wrong_arity("hget")) };

@@ -1,0 +1,11 @@
+//! Circuit breakers: whether it is worth calling something, known to all instances that call it.
+//!
+//! Every call is one script, and only its caller is told of a change that it made, so that no state is
+//! changed twice. A breaker that nobody configured and that has nothing to remember is not stored.
+
+mod types;
+
+pub use types::{
+    Acquired, Breaker, CallOutcome, Counters, Error, Failure, Force, Forced, ForcedBy, Policy, Report, State,
+    Transition,
+};

@@ -1,0 +1,12 @@
+//! Rate limits: who may use how much of what, in which time, counted once for all instances.
+//!
+//! A check is one script in the partition of its key, in the time of the backend, and judges before it
+//! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
+//! check reads once and writes once.
+
+mod types;
+
+pub use types::{
+    Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
+    ReserveOutcome, SettleOutcome, Settlement, Subject,
+};
