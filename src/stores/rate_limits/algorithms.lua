@@ -11,13 +11,16 @@ local rules = {}
 rules.sliding_window = {
   look = function(line, now)
     local window, elapsed = line.window, max(now - line.a, 0)
-    if elapsed >= 2 * window then
+    -- Over, or nothing was used in the window that would count on: the next use begins another.
+    if elapsed >= 2 * window or elapsed >= window and line.c == 0 then
       line.a, line.b, line.c = 0, 0, 0
       return 0, 0
     end
     if elapsed >= window then
       line.a, line.b, line.c = line.a + window, line.c, 0
       elapsed = elapsed - window
+      -- quick.lua counts on it.
+      line.expires = max(line.expires, line.a + 2 * window)
     end
     local used = line.c + floor(line.b * floor((window - elapsed) * 4096 / window) / 4096)
     return used, used > 0 and window - elapsed or 0

@@ -27,7 +27,8 @@ elseif judge_all(checks, now) then
     local line, subject = check.line, check.subject
     redis.call('ZADD', subject.holds, text(ends), member(place, check))
     local last = redis.call('ZRANGE', subject.holds, '0', '0', 'REV', 'WITHSCORES')
-    redis.call('PEXPIREAT', subject.holds, text(last[2] + 1000))
+    -- Not a moment longer than any line that counts it.
+    redis.call('PEXPIREAT', subject.holds, text(last[2] + 0))
     line.held = line.held + check.cost
     line.free = line.free > 0 and min(line.free, ends) or ends
     line.expires = max(line.expires, ends)

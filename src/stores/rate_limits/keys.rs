@@ -42,7 +42,7 @@ pub static HOLDS: Family = Family {
     parts: "`key` or `api`, the key or the id",
     kind: "zset",
     routed_by: "the key or the id",
-    lives: "until a second after the last of them is free",
+    lives: "until the last of them is free",
     holds: "id of the hold, algorithm, window (ms), units; score: when they are free, ms",
 };
 

@@ -35,12 +35,15 @@ local function release(subject, now)
     end
     if line.held == 0 then
       line.free = 0
+    elseif line.expires <= now then
+      -- More of it is past than was taken out: the line has to be there for the rest.
+      line.expires = now + 1000
     end
   end
   subject.past, subject.changed = past, true
 end
 
--- A subject with its lines that have not ended; `stored` is its state, if that was read already.
+-- A subject with its lines; `stored` is its state, if that was read already.
 local function open(state, holds, now, stored)
   local subject = { state = state, holds = holds, lines = {}, order = {} }
   if stored == nil then
@@ -49,7 +52,8 @@ local function open(state, holds, now, stored)
   local due = false
   local pattern = '([%l_]+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+) (%d+)'
   for algorithm, window, expires, held, free, a, b, c in string.gmatch(stored or '', pattern) do
-    if expires + 0 > now then
+    -- One that has ended with something held says that there is something to be taken out.
+    if expires + 0 > now or held ~= '0' then
       local line = { algorithm = algorithm, window = window + 0, expires = expires + 0, held = held + 0, free = free + 0,
         pending = 0, a = a + 0, b = b + 0, c = c + 0 }
       subject.lines[algorithm .. ' ' .. window] = line

@@ -24,7 +24,7 @@ if #ARGV == 4 and ARGV[1] == 'sliding_window' then
       local weighed = previous * ((share - share % length) / length)
       current = current + cost
       used = current + (weighed - weighed % 4096) / 4096
-    elseif elapsed < 2 * length then
+    elseif elapsed < 2 * length and current ~= '0' then
       elapsed = elapsed - length
       local share = (length - elapsed) * 4096
       local weighed = current * ((share - share % length) / length)

@@ -1,7 +1,7 @@
 //! The rate limits over the embedded backend, with a clock that can be moved.
 
 use super::*;
-use crate::base::clock::{ManualClock, Timestamp};
+use crate::base::clock::{Clock, ManualClock, Timestamp};
 use crate::base::text::{Name, TenantId};
 use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Partition, TenantDb};
@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod counting;
+mod model;
+mod random;
 
 const START: u64 = 1_700_000_000_000;
 
@@ -16,6 +18,7 @@ const START: u64 = 1_700_000_000_000;
 struct Bench {
     limits: RateLimits,
     db: TenantDb,
+    memory: Arc<Memory>,
     clock: ManualClock,
 }
 
@@ -23,9 +26,21 @@ impl Bench {
     fn new() -> Bench {
         let clock = ManualClock::at(Timestamp::from_millis(START));
         let memory = Arc::new(Memory::new(Arc::new(clock.clone())));
-        let database = Database::new(memory, "test", BackendClock::new(Arc::new(clock.clone())));
+        let database = Database::new(memory.clone(), "test", BackendClock::new(Arc::new(clock.clone())));
         let db = database.tenant(&TenantId::parse("acme").unwrap());
-        Bench { limits: RateLimits::new(db.clone()), db, clock }
+        Bench { limits: RateLimits::new(db.clone()), db, memory, clock }
+    }
+
+    /// Milliseconds since the epoch, beyond what a [`Timestamp`] can say.
+    fn now(&self) -> u128 {
+        u128::from(self.clock.micros()) / 1000
+    }
+
+    /// Lets a time pass after which nothing is left that ends at all.
+    fn everything_ends(&self) {
+        self.pass(1 << 53);
+        self.memory.sweep(usize::MAX);
+        assert!(self.memory.is_empty(), "{} keys never end", self.memory.len());
     }
 
     fn pass(&self, millis: u64) {
