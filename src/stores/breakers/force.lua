@@ -15,7 +15,7 @@ elseif wanted == 'closed' then
 end
 if wanted ~= 'closed' then
   b.actor, b.reason = ARGV[3], ARGV[4] ~= '' and ARGV[4] or nil
-  b.ends = ARGV[5] ~= '' and math.max(now, b.since) + math.max(tonumber(ARGV[5]), 1) or nil
+  b.ends = ARGV[5] ~= '' and math.max(now + tonumber(ARGV[5]), b.since + 1) or nil
 end
 if not keep(S, N, name, b, stored, settings) then
   return { 'full' }

@@ -36,7 +36,10 @@ pub(super) fn moment(millis: u64) -> Option<Timestamp> {
 /// own, `defaults` holds without one.
 pub(super) fn breaker(name: Name, stored: &str, now: u64, policy: Option<Policy>, defaults: &Policy) -> Breaker {
     let (head, lines) = stored.split_once('\n').unwrap_or((stored, ""));
-    let state = head.split_once(" since=").and_then(|(state, _)| State::parse(state));
+    let state = head
+        .split_once(" since=")
+        .filter(|(_, since)| since.starts_with(|first: char| first.is_ascii_digit()))
+        .and_then(|(state, _)| State::parse(state));
     let number = |wanted: &str| {
         let mut pairs = head.split(' ').filter_map(|pair| pair.split_once('='));
         pairs.find(|(name, _)| *name == wanted).and_then(|(_, number)| number.parse::<u64>().ok()).unwrap_or(0)

@@ -14,7 +14,7 @@ local function open()
   b.opened = opened
   local time = math.min(policy.timeout * (policy.multiplier / 1000) ^ (opened - 1), policy.timeout_max)
   time = time + time * (policy.jitter / 1000) * (tonumber(ARGV[10]) / 65535)
-  b.ends = math.max(now, b.since) + math.max(math.floor(time), 1)
+  b.ends = math.max(now + math.floor(time), b.since + 1)
 end
 
 -- Keeps the last failing instances, as many as the quorum asks for, the latest last.
