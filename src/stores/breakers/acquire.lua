@@ -6,7 +6,7 @@ if b.state == 'open' or b.state == 'forced_open' then
 end
 
 if b.state == 'half_open' then
-  local policy = read_numbers(redis.call('HGET', P, name) or ARGV[3], {})
+  local policy = parse_policy(redis.call('HGET', P, name) or ARGV[3])
   local live, earliest, is_mine = {}, nil, false
   for _, probe in ipairs(b.probes) do
     is_mine = is_mine or probe.id == id

@@ -2,6 +2,7 @@
 //! millionths. What is not set is not there.
 
 use super::types::Policy;
+use std::fmt::Write as _;
 use std::time::Duration;
 
 pub(super) fn millis(duration: Duration) -> u64 {
@@ -13,7 +14,7 @@ impl Policy {
     pub(super) fn text(&self) -> String {
         // An open time of nothing could not grow, and a window of nothing holds nothing.
         let positive = |duration| Some(millis(duration).max(1));
-        [
+        let pairs = [
             ("failure_threshold", self.failure_threshold.map(u64::from)),
             ("success_threshold", Some(self.success_threshold.into())),
             ("timeout", positive(self.timeout)),
@@ -28,11 +29,15 @@ impl Policy {
             ("permits", Some(self.half_open_permits.into())),
             ("permit_ttl", positive(self.permit_ttl)),
             ("quorum", Some(self.trip_quorum.into())),
-        ]
-        .into_iter()
-        .filter_map(|(name, number)| number.map(|number| format!("{name}={number}")))
-        .collect::<Vec<_>>()
-        .join(" ")
+        ];
+        let mut text = String::with_capacity(256);
+        for (name, number) in pairs {
+            let Some(number) = number else { continue };
+            let space = if text.is_empty() { "" } else { " " };
+            let written = write!(text, "{space}{name}={number}");
+            debug_assert!(written.is_ok(), "writing to a string cannot fail");
+        }
+        text
     }
 
     /// Reads what [`Policy::text`] wrote.

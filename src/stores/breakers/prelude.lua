@@ -24,11 +24,12 @@ local function clock()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function read_numbers(line, into)
-  for name, number in string.gmatch(line, '([%l_]+)=(%d+)') do
-    into[name] = tonumber(number)
+local function parse_policy(settings)
+  local policy = {}
+  for name, number in string.gmatch(settings, '([%l_]+)=(%d+)') do
+    policy[name] = tonumber(number)
   end
-  return into
+  return policy
 end
 
 local function clear(b)
@@ -46,8 +47,10 @@ local function parse(stored)
   if not state or not STATES[state] then
     return b
   end
-  read_numbers(head, b)
-  b.state = state
+  b.state, b.since = state, tonumber(string.match(head, ' since=(%d+)'))
+  for _, name in ipairs(NUMBERS) do
+    b[name] = tonumber(string.match(head, ' ' .. name .. '=(%d+)')) or b[name]
+  end
   b.by, b.from = string.match(head, ' by=(%S+) from=(%S+)')
   for kind, rest in string.gmatch(stored, '\n(%l+) ([^\n]*)') do
     if kind == 'failure' then

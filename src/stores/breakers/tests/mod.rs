@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod consecutive;
+mod model;
 mod probes;
 mod stored;
 mod windows;
