@@ -5,7 +5,7 @@
 //! check reads once and writes once.
 
 mod across;
-mod asked;
+mod exchange;
 pub mod keys;
 mod record;
 mod reservations;
