@@ -4,9 +4,17 @@
 //! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
 //! check reads once and writes once.
 
+mod blocked;
+mod counts;
+mod guard;
+mod settings;
+mod stub;
 mod types;
 
+pub use guard::{Guard, Guarded};
+pub use settings::{Fail, RateLimitSettings};
+pub use stub::RateLimits;
 pub use types::{
-    Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
-    ReserveOutcome, SettleOutcome, Settlement, Subject,
+    ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
+    ReserveOutcome, SettleOutcome, Settlement, Subject, Told,
 };
