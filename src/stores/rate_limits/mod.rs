@@ -4,15 +4,19 @@
 //! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
 //! check reads once and writes once.
 
+mod addresses;
 mod blocked;
 mod counts;
 mod guard;
 mod settings;
+mod slices;
 mod stub;
 mod types;
 
+pub use addresses::Addresses;
 pub use guard::{Guard, Guarded};
 pub use settings::{Fail, RateLimitSettings};
+pub use slices::{Grant, Slices, Standing};
 pub use stub::RateLimits;
 pub use types::{
     ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
