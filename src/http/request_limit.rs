@@ -189,7 +189,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(name.clone(), HeaderValue::from_static("own"));
             limited.tell(&standing, &mut headers);
-            assert_eq!((headers.len(), headers.get(name).unwrap()), (1, "own"));
+            assert_eq!((headers.len(), headers.get(name).unwrap().to_str().unwrap()), (1, "own"));
         }
     }
 }

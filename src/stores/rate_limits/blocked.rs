@@ -188,3 +188,6 @@ fn subject_text(subject: &Subject) -> &str {
         Subject::Requests(key) => key.as_str(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -228,3 +228,6 @@ fn kept_here(check: &Check) -> Check {
     }
     kept
 }
+
+#[cfg(test)]
+mod tests;

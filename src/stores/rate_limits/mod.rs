@@ -12,6 +12,8 @@ mod settings;
 mod slices;
 mod stub;
 mod types;
+#[cfg(test)]
+mod wire;
 
 pub use addresses::Addresses;
 pub use guard::{Guard, Guarded};

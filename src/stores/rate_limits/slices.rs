@@ -3,8 +3,8 @@
 //!
 //! So all servers together never allow more than the limit. What a slice costs is exactness downwards: what is not
 //! used within its life is lost, and who is near the limit is told a moment later what others have used. A slice
-//! therefore begins at one unit, doubles only for those who use theirs up within its life, takes at most an eighth of
-//! what is left, and begins anew after a pause. Requests that wait for a slice at the same time share one question,
+//! therefore begins at one unit, doubles only for those who use theirs up early in its life, takes at most an eighth of
+//! what is left, and begins anew when one has lapsed. Requests that wait for a slice at the same time share one question,
 //! which asks for all of them.
 
 use super::guard::Guarded;
@@ -24,6 +24,9 @@ const REMEMBERED: usize = 10_000;
 const LONGEST_LIFE: Duration = Duration::from_secs(1);
 /// The part of the window that it may be.
 const LIVES_PER_WINDOW: u64 = 60;
+/// The part of its life within which a slice must be used up for the next to be twice as large: at an even pace that
+/// one is used up too, with time to spare.
+const EARLY: u64 = 4;
 /// The part of what is left that may be taken ahead of need.
 const PART_OF_LEFT: u64 = 8;
 
@@ -72,6 +75,8 @@ struct State {
     /// Units that are counted and not used.
     units: u64,
     lapses: u64,
+    /// Whoever needs another one before this time uses them up early.
+    early: u64,
     /// How many units were taken ahead of need.
     size: u64,
     /// What the backend had counted, these units included.
@@ -158,11 +163,12 @@ impl Slices {
 impl State {
     /// A new slice of so many units, of which `size` were taken ahead of need.
     fn counted(quota: &Quota, units: u64, size: u64, decision: &Decision, now: u64) -> State {
-        let life = LONGEST_LIFE.min(Duration::from_millis(quota.window_millis() / LIVES_PER_WINDOW));
+        let life = micros(LONGEST_LIFE.min(Duration::from_millis(quota.window_millis() / LIVES_PER_WINDOW)));
         State {
             under: (quota.limit(), quota.burst()),
             units,
-            lapses: now.saturating_add(micros(life)),
+            lapses: now.saturating_add(life),
+            early: now.saturating_add(life / EARLY),
             size,
             counted: decision.current,
             resets: now.saturating_add(micros(decision.reset)),
@@ -185,9 +191,15 @@ impl State {
     fn next(&self, quota: &Quota, waiting: u64, now: u64) -> (u64, u64) {
         let counted = if now < self.resets { self.counted } else { 0 };
         let left = quota.room().saturating_sub(counted);
-        let is_used_up = self.units == 0 && now < self.lapses;
-        let wanted = if is_used_up { self.size.saturating_mul(2) } else { 1 };
+        let wanted = match self.units {
+            0 if now < self.early => self.size.saturating_mul(2),
+            0 if now < self.lapses => self.size,
+            _ => 1,
+        };
         let size = wanted.min(left / PART_OF_LEFT).max(1);
         (size.max(waiting.min(left)), size)
     }
 }
+
+#[cfg(test)]
+mod tests;
