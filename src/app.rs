@@ -3,6 +3,7 @@
 mod backend;
 mod idempotency;
 mod monitor;
+mod request_limit;
 mod same_database;
 mod upkeep;
 
@@ -15,7 +16,8 @@ use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
+use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
+use crate::stores::rate_limits::Guard;
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -23,6 +25,7 @@ use actix_web::web;
 use idempotency::Records;
 use monitor::{Monitor, StandIn};
 use prometheus_client::registry::Registry as Metrics;
+use request_limit::Limit;
 use same_database::SameDatabase;
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,6 +52,7 @@ pub struct Application {
     http_metrics: HttpMetrics,
     draining: Draining,
     admission: Arc<Admission>,
+    request_limit: Option<Arc<Limit>>,
 }
 
 impl Application {
@@ -62,10 +66,15 @@ impl Application {
         let http_metrics = HttpMetrics::register(&mut metrics);
         let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
         admission.register(&mut metrics);
-        let backend = backend::open(&config, &clock, &backend_metrics)?;
+        let mut backend = backend::open(&config, &clock, &backend_metrics)?;
         let outage = backend.outage.clone();
+        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), Arc::new(SteadyClock::start())));
+        guard.register(&mut metrics);
+        backend.embedded.push(guard.memory().clone());
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
+        let limit = || Arc::new(Limit::new(config.rate_limits, guard.clone(), database.clone()));
+        let request_limit = config.rate_limits.enabled.then(limit);
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
@@ -106,6 +115,7 @@ impl Application {
             http_metrics,
             draining,
             admission,
+            request_limit,
         })
     }
 
@@ -182,14 +192,18 @@ impl Site for Application {
 
     fn platform(&self) -> Platform {
         let records = Arc::new(Records::new(self.database.clone()));
-        Platform::new(
+        let platform = Platform::new(
             self.config.platform.clone(),
             self.registry.clone(),
             records,
             self.http_metrics.clone(),
             self.draining.clone(),
             self.admission.clone(),
-        )
+        );
+        match self.request_limit.clone() {
+            Some(limit) => platform.limited_by(limit, QuotaFields { legacy: self.config.rate_limits.legacy_headers }),
+            None => platform,
+        }
     }
 
     fn provide(&self, config: &mut web::ServiceConfig) {

@@ -5,20 +5,32 @@
 //! check reads once and writes once.
 
 mod across;
-mod asked;
+mod addresses;
+mod blocked;
+mod counts;
+mod exchange;
+mod guard;
 pub mod keys;
 mod record;
 mod reservations;
 pub mod scripts;
+mod settings;
+mod slices;
 mod store;
 #[cfg(test)]
 mod tests;
 mod types;
+#[cfg(test)]
+mod wire;
 
+pub use addresses::Addresses;
+pub use guard::{Guard, Guarded};
 pub use keys::FAMILIES;
 pub use scripts::SCRIPTS;
+pub use settings::{Fail, RateLimitSettings};
+pub use slices::{Grant, Slices, Standing};
 pub use store::RateLimits;
 pub use types::{
-    Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
-    ReserveOutcome, SettleOutcome, Settlement, Subject,
+    ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
+    ReserveOutcome, SettleOutcome, Settlement, Subject, Told,
 };

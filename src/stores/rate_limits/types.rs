@@ -183,6 +183,21 @@ pub enum Checked {
     TooManyWindows(usize),
 }
 
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<T> {
+    /// The backend, for all servers.
+    Exact(T),
+    /// This process, which counts for itself while the backend cannot be asked.
+    Approximate(T),
+    /// Nobody: the backend cannot be asked, and nothing is allowed then. It is worth asking again after
+    /// [`ASK_AGAIN`].
+    Closed,
+}
+
+/// When to ask again whether the backend can be asked.
+pub const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Units that are held until they are committed or cancelled, or for as long as they are held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {

@@ -18,6 +18,7 @@ mod refresh;
 mod refusals;
 mod refused_access;
 mod refused_requests;
+mod request_limit;
 mod revoke;
 mod sessions;
 mod storage;
