@@ -20,6 +20,7 @@ mod pipelining;
 mod platform;
 mod process;
 mod properties;
+mod rate_limits_store;
 mod rest;
 mod sessions_store;
 mod standby;
