@@ -110,6 +110,24 @@ async fn more_than_one_script_takes_back_are_taken_back_by_the_next_ones() {
 }
 
 #[tokio::test]
+async fn nothing_is_forgotten_of_what_is_taken_back_in_parts() {
+    let bench = Bench::new();
+    let all = check("k", quota(Algorithm::FixedWindow, 2_500, 0, 60_000), 2_500);
+    for _ in 0..2_500 {
+        reserved(&bench, &Check { cost: 1, ..all.clone() }).await;
+    }
+    // Keeps what is stored of the subject beyond the end of the other line.
+    bench.check(&check("k", quota(Algorithm::FixedWindow, 1, 0, 3_600_000), 1)).await;
+    bench.pass(30_000);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let decision = bench.check(&all).await;
+        told.push((decision.allowed, decision.current));
+    }
+    assert_eq!(told, [(false, 1_500), (false, 500), (true, 2_500)]);
+}
+
+#[tokio::test]
 async fn a_reservation_is_refused_as_a_check_is() {
     for (bench, quota) in each() {
         assert!(bench.check(&check("k", quota, 9)).await.allowed);
