@@ -4,7 +4,7 @@ use super::*;
 use crate::base::clock::{Clock, ManualClock, Timestamp};
 use crate::base::text::{Name, TenantId};
 use crate::db::transport::memory::Memory;
-use crate::db::{BackendClock, Database, Partition, TenantDb};
+use crate::db::{BackendClock, Database, Partition};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,6 @@ const START: u64 = 1_700_000_000_000;
 /// A store, its data and its clock.
 struct Bench {
     limits: RateLimits,
-    db: TenantDb,
     memory: Arc<Memory>,
     clock: ManualClock,
 }
@@ -32,7 +31,7 @@ impl Bench {
         let memory = Arc::new(Memory::new(Arc::new(clock.clone())));
         let database = Database::new(memory.clone(), "test", BackendClock::new(Arc::new(clock.clone())));
         let db = database.tenant(&TenantId::parse("acme").unwrap());
-        Bench { limits: RateLimits::new(db.clone()), db, memory, clock }
+        Bench { limits: RateLimits::new(db), memory, clock }
     }
 
     /// Milliseconds since the epoch, beyond what a [`Timestamp`] can say.
