@@ -15,7 +15,9 @@ use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
+use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
+use crate::stores::rate_limits::policies::PolicyMemory;
+use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -40,6 +42,7 @@ pub struct Application {
     doors: Doors,
     same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
+    rate_limits: web::Data<rate_limits::OpenRateLimits>,
     sessions_upkeep: Arc<Upkeep>,
     standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
@@ -73,6 +76,9 @@ impl Application {
         upkeep::register(&mut metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
         let (steady, bounds) = (Arc::new(SteadyClock::start()), RegistrySettings::default());
+        let policies = Arc::new(PolicyMemory::new(steady.clone()));
+        let rate_limits =
+            rate_limits::OpenRateLimits::new(database.clone(), Guard, policies, QuotaFields { legacy: false });
         let registry = Registry::new(database.system(), steady, bounds).recalling_in(outage.clone());
         let standby = match config.session_fallback {
             SessionFallback::None => None,
@@ -99,6 +105,7 @@ impl Application {
             doors: backend.doors,
             same_database: backend.same_database,
             sessions: web::Data::new(open),
+            rate_limits: web::Data::new(rate_limits),
             sessions_upkeep,
             standby,
             embedded: backend.embedded,
@@ -169,7 +176,7 @@ pub fn described() -> Endpoints {
 
 /// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
-    let stores = sessions::endpoints();
+    let stores = sessions::endpoints().and(rate_limits::endpoints());
     if with_admin { stores.and(admin::endpoints()) } else { stores }
 }
 
@@ -195,6 +202,6 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
-        config.app_data(self.sessions.clone()).app_data(proxies).app_data(doors);
+        config.app_data(self.sessions.clone()).app_data(self.rate_limits.clone()).app_data(proxies).app_data(doors);
     }
 }

@@ -4,9 +4,15 @@
 //! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
 //! check reads once and writes once.
 
+mod asked;
+mod bodies;
+pub mod policies;
+pub mod routes;
+mod stand_in;
 mod types;
 
+pub use stand_in::{Guard, Guarded, RateLimits};
 pub use types::{
     Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
-    ReserveOutcome, SettleOutcome, Settlement, Subject,
+    ReserveOutcome, SettleOutcome, Settlement, Subject, Told,
 };

@@ -52,7 +52,7 @@ pub const MOST_EXACT: u64 = 1 << 53;
 /// What is wrong with a quota: the member, and what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaFault {
-    /// `limit`, `window` or `burst`.
+    /// Its name in the API, such as `limit`.
     pub member: &'static str,
     /// What is wrong with it, for people.
     pub detail: &'static str,
@@ -219,6 +219,17 @@ pub enum SettleOutcome {
     SettledOtherwise,
     /// There is none, or it has freed itself.
     Absent,
+}
+
+/// An answer, and what it rests on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<T> {
+    /// The backend's.
+    Exact(T),
+    /// An approximation of this process alone, for the backend cannot be asked.
+    Approximate(T),
+    /// None: the backend cannot be asked, and then nothing is allowed.
+    Closed,
 }
 
 /// What nobody can help.
