@@ -77,8 +77,12 @@ impl Application {
         let settings = config.sessions.clone();
         let (steady, bounds) = (Arc::new(SteadyClock::start()), RegistrySettings::default());
         let policies = Arc::new(PolicyMemory::new(steady.clone()));
-        let rate_limits =
-            rate_limits::OpenRateLimits::new(database.clone(), Guard, policies, QuotaFields { legacy: false });
+        let rate_limits = rate_limits::OpenRateLimits::new(
+            database.clone(),
+            Arc::new(Guard),
+            policies,
+            QuotaFields { legacy: false },
+        );
         let registry = Registry::new(database.system(), steady, bounds).recalling_in(outage.clone());
         let standby = match config.session_fallback {
             SessionFallback::None => None,

@@ -13,6 +13,6 @@ mod types;
 
 pub use stand_in::{Guard, Guarded, RateLimits};
 pub use types::{
-    Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
+    ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
     ReserveOutcome, SettleOutcome, Settlement, Subject, Told,
 };

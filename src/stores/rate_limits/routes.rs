@@ -11,14 +11,14 @@ use super::bodies::{
     SettledBody,
 };
 use super::policies::{Policies, PolicyMemory};
-use super::{Guard, RateLimits};
+use super::{Guard, Guarded, RateLimits};
 use crate::base::code::Code;
 use crate::base::deadline::Deadline;
 use crate::db::Database;
 use crate::http::{CURSOR, Endpoints, InOutage, LIMIT, Opens, Page, Parameter, QuotaFields};
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 const READ: Scope = Scope::new(Area::RateLimit, Access::Read);
 const WRITE: Scope = Scope::new(Area::RateLimit, Access::Write);
@@ -44,7 +44,7 @@ const WEIGH_AS_ONE: usize = 8;
 /// Opens the rate limits of a tenant.
 pub struct OpenRateLimits {
     database: Database,
-    guard: Guard,
+    guard: Arc<Guard>,
     memory: Arc<PolicyMemory>,
     fields: QuotaFields,
 }
@@ -52,24 +52,16 @@ pub struct OpenRateLimits {
 impl OpenRateLimits {
     /// Rate limits in this database behind this guard, with policies as `memory` knows them. Answers tell of quotas
     /// by these fields.
-    pub fn new(database: Database, guard: Guard, memory: Arc<PolicyMemory>, fields: QuotaFields) -> Self {
+    pub fn new(database: Database, guard: Arc<Guard>, memory: Arc<PolicyMemory>, fields: QuotaFields) -> Self {
         OpenRateLimits { database, guard, memory, fields }
     }
 }
 
 /// The rate limits of a tenant.
 pub struct Limiting {
-    limits: super::Guarded,
+    limits: Guarded,
     policies: Policies,
     fields: QuotaFields,
-    degraded: Arc<AtomicBool>,
-}
-
-impl Limiting {
-    /// The answer does not come from the backend.
-    fn is_degraded(&self) {
-        self.degraded.store(true, Ordering::Relaxed);
-    }
 }
 
 impl Opens for OpenRateLimits {
@@ -78,15 +70,14 @@ impl Opens for OpenRateLimits {
     fn open(&self, tenant: &Tenant, deadline: Deadline) -> Limiting {
         let db = self.database.tenant(&tenant.id).by(deadline);
         Limiting {
-            limits: self.guard.over(tenant.id.clone(), RateLimits::new(db.clone())),
+            limits: self.guard.over(&tenant.id, RateLimits::new(db.clone())),
             policies: Policies::new(db, self.memory.clone()),
             fields: self.fields,
-            degraded: Arc::default(),
         }
     }
 
     fn degraded(limiting: &Limiting) -> Option<Arc<AtomicBool>> {
-        Some(limiting.degraded.clone())
+        Some(limiting.limits.degraded())
     }
 }
 
@@ -98,21 +89,21 @@ pub fn endpoints() -> Endpoints {
         .in_outage(InOutage::Approximate)
         .takes::<ChecksBody>()
         .answers::<AnswerBody<'static>>(200, "Whether they are")
-        .refuses(&[Code::PolicyNotFound, Code::TooManyWindows, Code::StorageFull])
+        .refuses(&[Code::PolicyNotFound, Code::TooManyWindows])
         .weighs(MOST_CHECKS.div_ceil(WEIGH_AS_ONE) as u32)
         .post("/enforce", WRITE, handlers::enforce)
         .says("The same, refused with 429 where it is denied")
         .in_outage(InOutage::Approximate)
         .takes::<ChecksBody>()
         .answers::<AnswerBody<'static>>(200, "They are, with `RateLimit` and `RateLimit-Policy`")
-        .refuses(&[Code::PolicyNotFound, Code::TooManyWindows, Code::RateLimited, Code::StorageFull])
+        .refuses(&[Code::PolicyNotFound, Code::TooManyWindows, Code::RateLimited])
         .weighs(MOST_CHECKS.div_ceil(WEIGH_AS_ONE) as u32)
         .get("/enforce", WRITE, handlers::enforce_query)
         .says("The same for one check in the query: for a gateway's auth request. It counts")
         .in_outage(InOutage::Approximate)
         .query(QUERY)
         .answers::<ResultBody<'static>>(200, "It is, with `RateLimit` and `RateLimit-Policy`")
-        .refuses(&[Code::PolicyNotFound, Code::TooManyWindows, Code::RateLimited, Code::StorageFull])
+        .refuses(&[Code::PolicyNotFound, Code::TooManyWindows, Code::RateLimited])
         .get("", READ, handlers::peek)
         .says("How a check would be answered; counts nothing")
         .in_outage(InOutage::Approximate)

@@ -183,6 +183,21 @@ pub enum Checked {
     TooManyWindows(usize),
 }
 
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<T> {
+    /// The backend, for all servers.
+    Exact(T),
+    /// This process, which counts for itself while the backend cannot be asked.
+    Approximate(T),
+    /// Nobody: the backend cannot be asked, and nothing is allowed then. It is worth asking again after
+    /// [`ASK_AGAIN`].
+    Closed,
+}
+
+/// When to ask again whether the backend can be asked.
+pub const ASK_AGAIN: Duration = Duration::from_secs(1);
+
 /// Units that are held until they are committed or cancelled, or for as long as they are held.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reservation {
@@ -219,17 +234,6 @@ pub enum SettleOutcome {
     SettledOtherwise,
     /// There is none, or it has freed itself.
     Absent,
-}
-
-/// An answer, and what it rests on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told<T> {
-    /// The backend's.
-    Exact(T),
-    /// An approximation of this process alone, for the backend cannot be asked.
-    Approximate(T),
-    /// None: the backend cannot be asked, and then nothing is allowed.
-    Closed,
 }
 
 /// What nobody can help.

@@ -1,7 +1,7 @@
 //! From decisions to answers: bodies, fields, refusals.
 
 use super::super::bodies::{AnswerBody, ResultBody, ResultsBody};
-use super::super::types::{Check, Decision, Subject};
+use super::super::types::{ASK_AGAIN, Check, Decision, Subject, Told};
 use super::requests::Ready;
 use crate::base::text::Name;
 use crate::http::{Problem, QuotaFields, QuotaStanding};
@@ -9,27 +9,24 @@ use actix_web::http::header::HeaderMap;
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// What a caller waits when nothing is known of the backend.
-const CLOSED: Duration = Duration::from_secs(1);
-
 /// What was decided of the checks of a call.
 pub(super) struct Decided {
     pub(super) ready: Ready,
     pub(super) decisions: Vec<Decision>,
-    /// Not by the backend.
-    pub(super) degraded: bool,
+    /// By whom.
+    pub(super) by: Told<()>,
 }
 
 impl Decided {
-    /// Nothing is known, so nothing is allowed.
+    /// Nobody knows, so nothing is allowed.
     pub(super) fn closed(ready: Ready) -> Decided {
-        let denied = |check: &Check| Decision {
-            allowed: false,
-            current: check.quota.limit(),
-            reset: CLOSED,
-            retry_after: CLOSED,
-        };
-        Decided { decisions: ready.checks.iter().map(denied).collect(), ready, degraded: true }
+        let (reset, retry_after) = (ASK_AGAIN, ASK_AGAIN);
+        let denied = |check: &Check| Decision { allowed: false, current: check.quota.limit(), reset, retry_after };
+        Decided { decisions: ready.checks.iter().map(denied).collect(), ready, by: Told::Closed }
+    }
+
+    fn is_degraded(&self) -> bool {
+        self.by != Told::Exact(())
     }
 
     fn each(&self) -> impl Iterator<Item = (&Check, &Decision)> {
@@ -53,7 +50,7 @@ impl Decided {
 
     /// The answer, in the form in which was asked.
     pub(super) fn body(&self) -> AnswerBody<'_> {
-        let result = |(check, decision)| result(check, decision, self.degraded);
+        let result = |(check, decision)| result(check, decision, self.is_degraded());
         if let (false, Some(only)) = (self.ready.form.is_several(), self.each().next()) {
             return AnswerBody::One(result(only));
         }
@@ -69,7 +66,7 @@ impl Decided {
             results: self.each().map(with_key).collect(),
             violated,
             retry_after_ms: millis(self.retry_after()),
-            degraded: self.degraded.then_some(true),
+            degraded: self.is_degraded().then_some(true),
         })
     }
 

@@ -15,11 +15,7 @@ pub(super) type Outcome = Result<HttpResponse, Problem>;
 pub(super) async fn check(Scoped(limiting): Store, weight: Weight, Json(body): Json<ChecksBody>) -> Outcome {
     let asking = Asking::of_body(body)?;
     weight.is(asking.len().div_ceil(WEIGH_AS_ONE));
-    let decided = match ask(&limiting, asking).await? {
-        Asked::Decided(decided) => decided,
-        Asked::Closed(ready) => Decided::closed(ready),
-    };
-    json(&mut HttpResponse::Ok(), &decided.body())
+    json(&mut HttpResponse::Ok(), &decide(&limiting, asking).await?.body())
 }
 
 pub(super) async fn enforce(Scoped(limiting): Store, weight: Weight, Json(body): Json<ChecksBody>) -> Outcome {
@@ -33,13 +29,9 @@ pub(super) async fn enforce_query(Scoped(limiting): Store, query: Query) -> Outc
 }
 
 async fn enforced(limiting: &Limiting, asking: Asking) -> Outcome {
-    let decided = match ask(limiting, asking).await? {
-        Asked::Decided(decided) => decided,
-        Asked::Closed(ready) if ready.checks.iter().all(|check| check.shadow) => Decided::closed(ready),
-        Asked::Closed(_) => return Err(closed()),
-    };
+    let decided = decide(limiting, asking).await?;
     if !decided.allowed() {
-        return Err(decided.refusal(limiting.fields));
+        return Err(if decided.by == Told::Closed { closed() } else { decided.refusal(limiting.fields) });
     }
     let mut answer = json(&mut HttpResponse::Ok(), &decided.body())?;
     decided.tell(limiting.fields, answer.headers_mut());
@@ -54,9 +46,6 @@ pub(super) async fn peek(Scoped(limiting): Store, query: Query) -> Outcome {
         Told::Approximate(decision) => (decision, true),
         Told::Closed => return Err(closed()),
     };
-    if degraded {
-        limiting.is_degraded();
-    }
     json(&mut HttpResponse::Ok(), &result(check, &decision, degraded))
 }
 
@@ -71,26 +60,15 @@ pub(super) async fn reset(Scoped(limiting): Store, query: Query) -> Outcome {
     Ok(HttpResponse::NoContent().finish())
 }
 
-enum Asked {
-    Decided(Decided),
-    Closed(Ready),
-}
-
-async fn ask(limiting: &Limiting, asking: Asking) -> Result<Asked, Problem> {
+async fn decide(limiting: &Limiting, asking: Asking) -> Result<Decided, Problem> {
     let ready = asking.ready(&limiting.policies).await?;
-    let (checked, degraded) = match limiting.limits.check(&ready.checks).await? {
-        Told::Exact(checked) => (checked, false),
-        Told::Approximate(checked) => (checked, true),
-        Told::Closed => {
-            limiting.is_degraded();
-            return Ok(Asked::Closed(ready));
-        }
+    let (checked, by) = match limiting.limits.check(&ready.checks).await? {
+        Told::Exact(checked) => (checked, Told::Exact(())),
+        Told::Approximate(checked) => (checked, Told::Approximate(())),
+        Told::Closed => return Ok(Decided::closed(ready)),
     };
-    if degraded {
-        limiting.is_degraded();
-    }
     match checked {
-        Checked::Decided(decisions) => Ok(Asked::Decided(Decided { ready, decisions, degraded })),
+        Checked::Decided(decisions) => Ok(Decided { ready, decisions, by }),
         Checked::TooManyWindows(place) => Err(too_many_windows(&ready, place)),
     }
 }
