@@ -120,3 +120,86 @@ fn there<const N: usize>(members: [(&'static str, bool); N]) -> impl Iterator<It
 fn fault<T>(member: &'static str, detail: &'static str) -> Result<T, QuotaFault> {
     Err(QuotaFault { member, detail })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Option<Name> {
+        Some(Name::parse(text).unwrap())
+    }
+
+    fn own() -> Asked {
+        let (limit, window) = (Some(10), Some(Duration::from_secs(60)));
+        Asked { key: name("k"), limit, window, ..Asked::default() }
+    }
+
+    fn named() -> Asked {
+        Asked { key: name("k"), policy: name("p"), ..Asked::default() }
+    }
+
+    fn policy(limit: u64, burst: u64) -> Policy {
+        let quota = Quota::new(limit, burst, Duration::from_secs(1), Algorithm::TokenBucket).unwrap();
+        Policy { quota, shadow: true }
+    }
+
+    fn blamed<T: std::fmt::Debug>(result: Result<T, QuotaFault>) -> &'static str {
+        result.unwrap_err().member
+    }
+
+    #[test]
+    fn what_is_not_said_is_one_unit_of_a_sliding_window_without_burst() {
+        let check = own().question().unwrap().check(None).unwrap();
+        assert_eq!((check.cost, check.shadow), (1, false));
+        assert_eq!(check.quota, Quota::new(10, 0, Duration::from_secs(60), Algorithm::SlidingWindow).unwrap());
+    }
+
+    #[test]
+    fn each_member_that_is_missing_or_out_of_bounds_is_the_one_that_is_named() {
+        let window = Some(Duration::from_millis(1));
+        for (asked, member) in [
+            (Asked { key: None, ..own() }, "key"),
+            (Asked { limit: None, ..own() }, "limit"),
+            (Asked { window: None, ..own() }, "window"),
+            (Asked { limit: Some(0), ..own() }, "limit"),
+            (Asked { limit: Some(MOST_UNITS + 1), ..own() }, "limit"),
+            (Asked { window: Some(Duration::ZERO), ..own() }, "window"),
+            (Asked { burst: Some(MOST_UNITS + 1), ..own() }, "burst"),
+            (Asked { cost: Some(0), ..own() }, "cost"),
+            (Asked { cost: Some(1 << 53), ..own() }, "cost"),
+            (Asked { limit: Some(1), ..named() }, "limit"),
+            (Asked { window, ..named() }, "window"),
+            (Asked { burst: Some(0), ..named() }, "burst"),
+            (Asked { algorithm: Some(Algorithm::SlidingWindow), ..named() }, "algorithm"),
+        ] {
+            assert_eq!(blamed(asked.clone().question()), member, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn a_cost_may_be_limit_and_burst_together_and_no_more() {
+        let asked = |cost| Asked { burst: Some(5), cost: Some(cost), ..own() }.question().unwrap();
+        assert_eq!(asked(15).check(None).unwrap().cost, 15);
+        assert_eq!(blamed(asked(16).check(None)), "cost");
+        let named = |cost| Asked { cost: Some(cost), ..named() }.question().unwrap();
+        assert_eq!(named(3).check(Some(policy(2, 1))).unwrap().cost, 3);
+        assert_eq!(blamed(named(4).check(Some(policy(2, 1)))), "cost");
+    }
+
+    #[test]
+    fn the_terms_are_the_policys_where_one_is_named() {
+        let question = named().question().unwrap();
+        assert_eq!(question.policy(), name("p").as_ref());
+        assert_eq!(blamed(question.clone().check(None)), "policy");
+        let check = question.check(Some(policy(2, 1))).unwrap();
+        assert_eq!((check.quota, check.shadow), (policy(2, 1).quota, true));
+    }
+
+    #[test]
+    fn the_members_that_are_there_are_told() {
+        assert_eq!(named().members().collect::<Vec<_>>(), ["key", "policy"]);
+        let all = Asked { burst: Some(1), cost: Some(1), algorithm: Some(Algorithm::FixedWindow), ..own() };
+        assert_eq!(all.members().collect::<Vec<_>>(), ["limit", "window", "burst", "algorithm", "key", "cost"]);
+        assert_eq!(Asked::default().members().count(), 0);
+    }
+}

@@ -4,6 +4,8 @@
 //! most ([`PolicyMemory`]): a change is in force everywhere by then, and at once where it was made.
 
 mod memory;
+#[cfg(test)]
+mod tests;
 
 use super::types::{Algorithm, Quota};
 use crate::base::text::Name;

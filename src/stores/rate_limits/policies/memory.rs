@@ -67,6 +67,12 @@ impl PolicyMemory {
         self.write((tenant.clone(), name.clone()), Known { asked: 0, since: self.now(), policy });
     }
 
+    /// How many policies and how many names without one are remembered.
+    #[cfg(test)]
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.known.len(), self.absent.len())
+    }
+
     fn recall(&self, at: &At) -> Option<Known<Option<Policy>>> {
         let known = self.known.get(at).map(|known| known.map(Some));
         known.or_else(|| self.absent.get(at).map(|absent| absent.map(|()| None)))

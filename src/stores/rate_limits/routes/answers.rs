@@ -62,7 +62,7 @@ impl Decided {
             }
         }
         AnswerBody::Several(ResultsBody {
-            allowed: violated.is_empty(),
+            allowed: self.allowed(),
             results: self.each().map(with_key).collect(),
             violated,
             retry_after_ms: millis(self.retry_after()),
