@@ -1,6 +1,6 @@
 //! What requests carry and answers look like: the shapes of the HTTP API, from which it is described.
 
-use super::asked::Asked;
+use super::question::Asked;
 use super::types::Algorithm;
 use crate::base::clock::Timestamp;
 use crate::base::duration::DurationField;

@@ -4,14 +4,26 @@
 //! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
 //! check reads once and writes once.
 
+mod across;
 mod asked;
 mod bodies;
+pub mod keys;
 pub mod policies;
+mod question;
+mod record;
+mod reservations;
 pub mod routes;
+pub mod scripts;
 mod stand_in;
+mod store;
+#[cfg(test)]
+mod tests;
 mod types;
 
-pub use stand_in::{Guard, Guarded, RateLimits};
+pub use keys::FAMILIES;
+pub use scripts::SCRIPTS;
+pub use stand_in::{Guard, Guarded};
+pub use store::RateLimits;
 pub use types::{
     ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
     ReserveOutcome, SettleOutcome, Settlement, Subject, Told,

@@ -8,45 +8,14 @@ mod memory;
 mod tests;
 
 use super::types::{Algorithm, Quota};
+use super::{keys, scripts};
 use crate::base::text::Name;
-use crate::db::{Command, Effect, Error, Family, Key, Partition, Reply, Script, TenantDb};
+use crate::db::{Command, Error, Reply, TenantDb};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use memory::PolicyMemory;
-
-/// The terms by their names.
-pub static POLICIES: Family = Family {
-    name: "rate-limit-policies",
-    parts: "",
-    kind: "hash",
-    routed_by: "nothing",
-    lives: "until the last policy is deleted",
-    holds: "per policy: limit, burst, window, algorithm, whether it is a shadow (JSON)",
-};
-
-/// The names in order.
-pub static POLICY_NAMES: Family = Family {
-    name: "rate-limit-policy-names",
-    parts: "",
-    kind: "zset",
-    routed_by: "nothing",
-    lives: "until the last policy is deleted",
-    holds: "the names of the tenant's policies, every score 0",
-};
-
-/// A repetition would find the policy there by itself, and one that comes late would undo a deletion.
-pub static PUT_POLICY: Script =
-    Script::new("rate_limits/put_policy", include_str!("policies/put_policy.lua"), Effect::Once);
-
-/// A repetition would find none, and its caller hear that there never was one.
-pub static DELETE_POLICY: Script =
-    Script::new("rate_limits/delete_policy", include_str!("policies/delete_policy.lua"), Effect::Once);
-
-/// Reads a page of them.
-pub static LIST_POLICIES: Script =
-    Script::new("rate_limits/list_policies", include_str!("policies/list_policies.lua"), Effect::Read);
 
 /// The most policies of a tenant.
 pub const MOST_POLICIES: usize = 1000;
@@ -140,7 +109,7 @@ impl Policies {
     }
 
     async fn ask(&self, unknown: &[(usize, &Name)]) -> Result<Vec<Option<Policy>>, Error> {
-        let (asked, hash) = (self.memory.now(), self.policies());
+        let (asked, hash) = (self.memory.now(), keys::policies(&self.db));
         let reads = unknown.iter().map(|(_, name)| Command::hget(&hash, name.as_str())).collect();
         let replies = self.db.pipeline(reads).await?;
         let policies = replies.into_iter().map(parsed).collect::<Result<Vec<_>, _>>()?;
@@ -152,15 +121,16 @@ impl Policies {
 
     /// The policy of this name as it is in the backend now.
     pub async fn read(&self, name: &Name) -> Result<Option<Policy>, Error> {
-        parsed(self.db.run(Command::hget(&self.policies(), name.as_str())).await?)
+        parsed(self.db.run(Command::hget(&keys::policies(&self.db), name.as_str())).await?)
     }
 
     /// Keeps a policy under this name.
     pub async fn put(&self, name: &Name, policy: Policy) -> Result<PutPolicyOutcome, Error> {
-        let command = Command::script(&PUT_POLICY, &[&self.policies(), &self.names()])
-            .arg(name.as_str().to_owned())
-            .arg(write(&policy)?)
-            .number(MOST_POLICIES as i128);
+        let command =
+            Command::script(&scripts::PUT_POLICY, &[&keys::policies(&self.db), &keys::policy_names(&self.db)])
+                .arg(name.as_str().to_owned())
+                .arg(write(&policy)?)
+                .number(MOST_POLICIES as i128);
         let outcome = match self.db.run(command).await?.text()?.as_str() {
             "created" => PutPolicyOutcome::Created,
             "replaced" => PutPolicyOutcome::Replaced,
@@ -173,7 +143,9 @@ impl Policies {
 
     /// Deletes the policy of this name; says whether there was one.
     pub async fn delete(&self, name: &Name) -> Result<bool, Error> {
-        let command = Command::script(&DELETE_POLICY, &[&self.policies(), &self.names()]).arg(name.as_str().to_owned());
+        let command =
+            Command::script(&scripts::DELETE_POLICY, &[&keys::policies(&self.db), &keys::policy_names(&self.db)])
+                .arg(name.as_str().to_owned());
         let was_there = self.db.run(command).await?.int()? == 1;
         self.memory.changed(self.db.tenant(), name, None);
         Ok(was_there)
@@ -183,7 +155,9 @@ impl Policies {
     pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<PolicyPage, Error> {
         let from = after.map_or_else(|| "-".to_owned(), |name| format!("({name}"));
         let command =
-            Command::script(&LIST_POLICIES, &[&self.policies(), &self.names()]).arg(from).number(limit as i128 + 1);
+            Command::script(&scripts::LIST_POLICIES, &[&keys::policies(&self.db), &keys::policy_names(&self.db)])
+                .arg(from)
+                .number(limit as i128 + 1);
         let [names, texts] = self.db.run(command).await?.array_of()?;
         let mut names = names.array()?.into_iter().map(Reply::text).collect::<Result<Vec<_>, _>>()?;
         let more = names.len() > limit;
@@ -195,14 +169,6 @@ impl Policies {
             items.extend(parsed(text)?.map(|policy| (name, policy)));
         }
         Ok(PolicyPage { items, next })
-    }
-
-    fn policies(&self) -> Key {
-        self.db.key(Partition::FIRST, &POLICIES, &[])
-    }
-
-    fn names(&self) -> Key {
-        self.db.key(Partition::FIRST, &POLICY_NAMES, &[])
     }
 }
 

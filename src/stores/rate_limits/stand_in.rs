@@ -1,8 +1,7 @@
+use super::RateLimits;
 use super::types::*;
 use crate::base::text::{Name, TenantId};
-use crate::db::TenantDb;
 use std::time::Duration;
-pub struct RateLimits(TenantDb);
 #[derive(Clone, Default)]
 pub struct Guard;
 pub struct Guarded(RateLimits);
@@ -29,29 +28,5 @@ impl Guarded {
     }
     pub async fn settle(&self, id: &Name, how: Settlement) -> Result<SettleOutcome, Error> {
         self.0.settle(id, how).await
-    }
-}
-fn yes(check: &Check) -> Decision {
-    Decision { allowed: true, current: check.cost, reset: Duration::ZERO, retry_after: Duration::ZERO }
-}
-impl RateLimits {
-    pub fn new(db: TenantDb) -> RateLimits {
-        RateLimits(db)
-    }
-    pub async fn check(&self, checks: &[Check]) -> Result<Checked, Error> {
-        Ok(Checked::Decided(checks.iter().map(yes).collect()))
-    }
-    pub async fn peek(&self, check: &Check) -> Result<Decision, Error> {
-        Ok(yes(check))
-    }
-    pub async fn reset(&self, _: &Subject) -> Result<bool, Error> {
-        Ok(true)
-    }
-    pub async fn reserve(&self, check: &Check, _: Duration) -> Result<ReserveOutcome, Error> {
-        Ok(ReserveOutcome::Decided(yes(check), None))
-    }
-    pub async fn settle(&self, _: &Name, _: Settlement) -> Result<SettleOutcome, Error> {
-        let _ = self.0.now();
-        Ok(SettleOutcome::Absent)
     }
 }

@@ -1,8 +1,8 @@
 //! Policies: from requests to the store, and from its outcomes to answers.
 
-use super::super::asked::quota;
 use super::super::bodies::{PolicyAnswer, PolicyBody};
 use super::super::policies::{MOST_POLICIES, Policy, PutPolicyOutcome};
+use super::super::question::quota;
 use super::handlers::{Outcome, Store};
 use crate::base::code::Code;
 use crate::base::text::Name;

@@ -1,9 +1,9 @@
 //! From what a client sent to checks that the store takes, or to a problem that points at every fault.
 
 use super::super::Algorithm;
-use super::super::asked::Asked;
 use super::super::bodies::{CheckBody, Checks, ChecksBody};
 use super::super::policies::{Policies, Policy};
+use super::super::question::Asked;
 use super::super::types::{Check, QuotaFault};
 use crate::base::code::Code;
 use crate::base::duration;
