@@ -16,6 +16,7 @@ use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
+use crate::stores::breakers::{Transitions, routes as breakers};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -41,6 +42,7 @@ pub struct Application {
     same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
     sessions_upkeep: Arc<Upkeep>,
+    breakers: web::Data<breakers::OpenBreakers>,
     standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
@@ -83,6 +85,9 @@ impl Application {
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+        let transitions = Arc::new(Transitions::default());
+        transitions.register(&mut metrics);
+        let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
         let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
@@ -100,6 +105,7 @@ impl Application {
             same_database: backend.same_database,
             sessions: web::Data::new(open),
             sessions_upkeep,
+            breakers: web::Data::new(breakers),
             standby,
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
@@ -169,7 +175,7 @@ pub fn described() -> Endpoints {
 
 /// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
-    let stores = sessions::endpoints();
+    let stores = sessions::endpoints().and(breakers::endpoints());
     if with_admin { stores.and(admin::endpoints()) } else { stores }
 }
 
@@ -195,6 +201,6 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
-        config.app_data(self.sessions.clone()).app_data(proxies).app_data(doors);
+        config.app_data(self.sessions.clone()).app_data(self.breakers.clone()).app_data(proxies).app_data(doors);
     }
 }
