@@ -41,6 +41,8 @@ async fn a_forced_state_says_by_whom_and_why(app: App) {
     assert_eq!((&forced["next_change"], &forced.get("retry_after_ms")), (&Value::Null, &None));
     assert_eq!(read(&tenant, "b").await, forced);
     let admin = app.admin().with("x-tenant-id", &tenant.id);
+    // No two changes are of the same moment, on a clock that stands still too.
+    app.clock.advance(Duration::from_millis(1));
     let forced = force(&admin, "b", json!({"state": "closed", "ttl": 3600})).await;
     assert_eq!((&forced["forced"]["actor"], &forced["forced"]["reason"]), (&json!("admin"), &Value::Null));
     assert_eq!(forced["forced"]["until"], forced["next_change"]);

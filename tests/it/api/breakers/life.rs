@@ -5,6 +5,7 @@ use crate::api::{millis, suite};
 use crate::harness::app::App;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 suite! {
     a_breaker_that_nobody_knows_is_closed_and_asking_leaves_nothing
@@ -112,6 +113,8 @@ async fn a_failed_probe_opens_it_again_for_longer_where_that_is_set(app: App) {
     let permit = probe(&app, &tenant, "b").await["permit"].clone();
     let longer = json!({"timeout": "1h", "timeout_multiplier": 1.5, "timeout_max": "80m"});
     configure(&tenant, "b", longer).await;
+    // No two changes are of the same moment, on a clock that stands still too.
+    app.clock.advance(Duration::from_millis(1));
     let reported = report(&tenant, "b", json!({"outcome": "timeout", "permit": permit})).await;
     assert_eq!(reported["state"], "open");
     let breaker = read(&tenant, "b").await;
