@@ -4,6 +4,7 @@ use super::fields::{Fraction, Whole};
 use super::types::{CallOutcome, Force, Forced, Policy, Report};
 use crate::base::duration::DurationField;
 use crate::base::text::Name;
+use crate::base::word::Word;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::time::Duration;
@@ -132,7 +133,7 @@ pub(super) struct AcquireBody {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReportBody {
-    outcome: CallOutcome,
+    outcome: Word<CallOutcome>,
     /// How long the call took, or each of them: at most 366 days.
     duration_ms: Option<u64>,
     /// What `acquire` answered; without one the report is about the state that there is.
@@ -154,7 +155,7 @@ impl ReportBody {
             return Err(BodyFault("/duration_ms", "must be at most 366 days"));
         }
         let count = self.count.map_or(1, |number| number.0);
-        Ok(Report { outcome: self.outcome, duration, permit: self.permit, count, instance: self.instance })
+        Ok(Report { outcome: self.outcome.0, duration, permit: self.permit, count, instance: self.instance })
     }
 }
 
@@ -162,7 +163,7 @@ impl ReportBody {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ForceBody {
-    state: Forced,
+    state: Word<Forced>,
     /// Why: 1 to 256 characters, none of them a control character.
     #[schemars(length(min = 1, max = 256))]
     reason: Option<String>,
@@ -182,9 +183,9 @@ impl ForceBody {
         }
         let ttl = BodyFault("/ttl", "must be above zero and at most 366d");
         let ttl = within(self.ttl, (Duration::from_millis(1), LONGEST), ttl)?;
-        if ttl.is_some() && self.state == Forced::Auto {
+        if ttl.is_some() && self.state.0 == Forced::Auto {
             return Err(BodyFault("/ttl", "means nothing with auto"));
         }
-        Ok(Force { state: self.state, reason: self.reason, actor, ttl })
+        Ok(Force { state: self.state.0, reason: self.reason, actor, ttl })
     }
 }

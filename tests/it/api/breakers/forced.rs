@@ -25,7 +25,7 @@ async fn a_state_by_hand_holds_whatever_is_reported(app: App) {
             assert_eq!(report(&tenant, "b", json!({"outcome": outcome})).await["state"], state, "{outcome}");
             let asked = acquire(&tenant, "b").await;
             assert_eq!((&asked["allowed"], &asked["state"]), (&json!(allowed), &json!(state)), "{outcome}");
-            assert_eq!(asked["permit"].is_null() || allowed, true, "{asked}");
+            assert!(asked["permit"].is_null() || allowed, "{asked}");
         }
         assert_eq!(read(&tenant, "b").await["state"], state);
     }

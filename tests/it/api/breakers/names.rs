@@ -5,7 +5,7 @@ use crate::api::raw::exchange;
 use crate::api::suite;
 use crate::harness::app::App;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Names that mean something to Redis, to a path, to JSON, to a script or to a terminal.
 const HOSTILE: &[&str] = &[
@@ -109,8 +109,7 @@ async fn a_name_of_dots_is_a_name(app: App) {
                 exchange(&app, &format!("PUT /v1/breakers/{written}"), &[&key, json_type, "Content-Length: 2"], b"{}")
                     .await;
             assert_eq!(put.status, 200, "{}", put.text);
-            let made: Value = serde_json::from_str(&put.text).unwrap();
-            assert_eq!(made["name"], name);
+            assert!(put.text.contains(&format!("{{\"name\":\"{name}\",")), "{}", put.text);
         }
     }
     assert_eq!(names(&tenant.get("/v1/breakers").await.expect(StatusCode::OK)), [".", ".."]);

@@ -44,6 +44,12 @@ async fn prepare(tenant: &Caller) {
     for (name, state) in [("forced_open", "open"), ("forced_closed", "closed"), ("disabled", "disabled")] {
         force(tenant, name, json!({"state": state})).await;
     }
+    for name in ["forgotten", "given back"] {
+        force(tenant, name, json!({"state": "open"})).await;
+        assert_eq!(acquire(tenant, name).await["allowed"], false);
+    }
+    tenant.delete(&at("forgotten")).await.expect(StatusCode::NO_CONTENT);
+    force(tenant, "given back", json!({"state": "auto"})).await;
     configure(tenant, "soon over", json!({"failure_threshold": 1, "timeout": "300ms"})).await;
     fail(tenant, "soon over", 1).await;
     for (name, allowed) in KNOWN {
@@ -81,11 +87,11 @@ async fn all_as_last_known(tenant: &Caller) {
             assert_eq!(breaker.get(unknown), None, "{unknown} is not known");
         }
     }
-    let asked = from_memory(tenant, &format!("{}/acquire", at("never seen")), Some(json!({}))).await;
-    assert_eq!(
-        (&asked["allowed"], &asked["state"], &asked["retry_after_ms"]),
-        (&json!(true), &json!("closed"), &json!(0))
-    );
+    for name in ["never seen", "forgotten", "given back"] {
+        let asked = from_memory(tenant, &format!("{}/acquire", at(name)), Some(json!({}))).await;
+        let closed = json!({"allowed": true, "state": "closed", "permit": null, "retry_after_ms": 0});
+        assert_eq!(asked, closed, "{name}");
+    }
     let begun = Instant::now();
     let over = format!("{}/acquire", at("soon over"));
     while from_memory(tenant, &over, Some(json!({}))).await["allowed"] == false {
@@ -115,11 +121,14 @@ async fn until_asked_again(tenant: &Caller) {
 async fn a_redis_that_is_gone_leaves_the_last_known_states_and_loses_none() {
     let redis = Arc::new(RedisServer::start_durable());
     let app = App::over(redis.clone(), &[]);
-    let tenant = app.tenant().await;
+    let (tenant, other) = (app.tenant().await, app.tenant().await);
     prepare(&tenant).await;
+    acquire(&other, "open").await;
     redis.kill();
     until_degraded(&tenant).await;
     all_as_last_known(&tenant).await;
+    let asked = from_memory(&other, &format!("{}/acquire", at("open")), Some(json!({}))).await;
+    assert_eq!(asked["state"], "closed", "another tenant's breaker is another");
     app.anyone().post(&format!("{}/acquire", at("closed")), json!({})).await.refused(401, "unauthorized");
     redis.restart();
     until_asked_again(&tenant).await;
