@@ -57,6 +57,8 @@ async fn treasure(a: &Tenant, name: &'static str) -> Treasure {
     let own = encoded(name);
     let put = json!({"user_id": name, "data": {"secret": CANARY}});
     a.put(&format!("/v1/sessions/{own}"), put).await.expect(StatusCode::CREATED);
+    let forced = json!({"state": "open", "reason": CANARY});
+    a.post(&format!("/v1/breakers/{own}/force"), forced).await.expect(StatusCode::OK);
     let text = |member: &str| made[member].as_str().unwrap().to_owned();
     Treasure { name, own, made: text("id"), reference: text("ref"), refresh_token: text("refresh_token") }
 }
@@ -72,6 +74,9 @@ async fn inventory(a: &Tenant, treasures: &[Treasure]) -> Vec<Value> {
         }
         let of_user = a.get(&format!("/v1/users/{}/sessions", treasure.own)).await.expect(StatusCode::OK);
         assert_eq!(of_user["items"].as_array().unwrap().len(), 2, "{}", treasure.name);
+        let breaker = a.get(&format!("/v1/breakers/{}", treasure.own)).await.expect(StatusCode::OK);
+        assert_eq!(breaker["forced"]["reason"], CANARY, "{}", treasure.name);
+        all.push(breaker);
     }
     all
 }
@@ -122,6 +127,23 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
             ("DELETE", "/v1/users/{user_id}/sessions") => {
                 answers.push(send(None).await);
                 assert_eq!(answers.last().unwrap().expect(StatusCode::OK), json!({"revoked": 0}));
+            }
+            ("GET", "/v1/breakers") => {
+                answers.push(send(None).await);
+                assert_eq!(answers.last().unwrap().expect(StatusCode::OK)["items"], json!([]));
+            }
+            (_, path) if path.starts_with("/v1/breakers/{name}") => {
+                let sent = match path {
+                    "/v1/breakers/{name}/report" => Some(json!({"outcome": "failure", "count": 9})),
+                    "/v1/breakers/{name}/force" => Some(json!({"state": "closed"})),
+                    _ => (row.method != Method::GET && row.method != Method::DELETE).then(|| json!({})),
+                };
+                answers.push(send(sent.and_then(body)).await);
+                assert!(answers.last().unwrap().status.is_success(), "a breaker of B's own: {:?}", answers.last());
+                let own = format!("/v1/breakers/{}", treasure.own);
+                answers.push(b.get(&own).await);
+                assert_ne!(answers.last().unwrap().expect(StatusCode::OK)["state"], "forced_open");
+                b.delete(&own).await.expect(StatusCode::NO_CONTENT);
             }
             // That the same names are free for B is what the test does at its end.
             ("POST", "/v1/sessions") => {}
