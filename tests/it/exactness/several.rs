@@ -4,6 +4,10 @@ use super::{ALGORITHMS, Two, ask, check, is_allowed, number};
 use crate::harness::app::On;
 use agentapi::db::Partition;
 use serde_json::{Value, json};
+use std::time::Duration;
+
+/// An instance that has denied often denies from memory, at most 250 ms long.
+const REMEMBERED: Duration = Duration::from_millis(300);
 
 /// This many keys that lie in one partition, or that each lie in one of their own.
 fn keys(count: usize, together: bool) -> Vec<String> {
@@ -52,7 +56,9 @@ async fn the_smallest_limit_decides(on: On, together: bool) {
         if together {
             assert_eq!(allowed, 40, "{algorithm}");
         }
-        // Calls that were under way at the same time may have refused each other. One that is alone is served.
+        // Calls that were under way at the same time may have refused each other. One that is alone is served, once
+        // the instances have forgotten that.
+        tokio::time::sleep(REMEMBERED).await;
         while is_allowed(&ask(&two.callers[0], &call).await) {
             allowed += 1;
         }
@@ -108,6 +114,7 @@ async fn overlapping_calls_count_what_was_allowed(on: On) {
             used[keys.iter().position(|key| check["key"] == **key).expect("one of them")] += number(check, "cost");
         }
     }
+    tokio::time::sleep(REMEMBERED).await;
     for (n, mut used) in used.into_iter().enumerate() {
         let mut check = one(n);
         assert!((1..=60).contains(&used), "{used} of 60");
