@@ -73,7 +73,7 @@ impl Apart {
         let admin = anyone[0].with("authorization", &format!("Bearer {ADMIN_KEY}"));
         let made = admin.post("/admin/v1/tenants", json!({"id": "acme", "create_key": true})).await;
         let made = made.expect(StatusCode::CREATED);
-        let secret = made["key"]["key"].as_str().unwrap_or_else(|| panic!("no key in {made}"));
+        let secret = made["api_key"]["key"].as_str().unwrap_or_else(|| panic!("no key in {made}"));
         let callers = anyone.each_ref().map(|anyone| anyone.with("authorization", &format!("Bearer {secret}")));
 
         // Else this test shows nothing: by their answers, and by their logs.
