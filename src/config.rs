@@ -6,6 +6,7 @@ use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
 use crate::http::server::ServerSettings;
 use crate::http::{PlatformSettings, TrustedProxies};
+use crate::stores::breakers::BreakerSettings;
 use crate::stores::sessions::{SessionFallback, SessionSettings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -27,6 +28,8 @@ pub struct Config {
     pub sessions: SessionSettings,
     /// What serves sessions while the backend cannot be asked.
     pub session_fallback: SessionFallback,
+    /// What holds for circuit breakers that have no settings of their own.
+    pub breakers: BreakerSettings,
     /// Where to listen.
     pub address: (IpAddr, u16),
     /// How to listen.
@@ -70,6 +73,8 @@ impl Config {
             env.mistake("SESSION_FALLBACK", "is memory, but sessions are not in a Redis that could be away");
         }
         let sessions = SessionSettings::read(env);
+        env.section("Circuit breakers");
+        let breakers = BreakerSettings::read(env);
         env.section("Server");
         let host = Variable::new("HOST", "Address to listen on.").default("0.0.0.0");
         let host =
@@ -123,6 +128,7 @@ impl Config {
             sessions_in_memory,
             sessions,
             session_fallback,
+            breakers,
             address: (host, port),
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,
