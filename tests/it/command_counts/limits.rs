@@ -61,7 +61,7 @@ pub async fn every_operation(counter: &mut Counter, tenant: &TenantDb) {
         quota: Quota::new(1, 0, Duration::from_secs(60), Algorithm::SlidingWindow).unwrap(),
         ..apart[2].clone()
     };
-    assert_eq!(decided(limits.check(&[last.clone()]).await.unwrap()), [true]);
+    assert_eq!(decided(limits.check(std::slice::from_ref(&last)).await.unwrap()), [true]);
     let full = [apart[0].clone(), apart[1].clone(), last];
     let (checked, cost) = counter.count("3 checks in 3 partitions, one denied", limits.check(&full)).await;
     assert_eq!((decided(checked.unwrap()), cost.round_trips), (vec![true, true, false], 2));
