@@ -8,6 +8,7 @@ mod breaker;
 mod chaos;
 mod command_counts;
 mod conformance;
+mod exactness;
 mod failover;
 mod floors;
 mod generated;
