@@ -3,6 +3,7 @@
 mod backend;
 mod idempotency;
 mod monitor;
+mod request_limit;
 mod same_database;
 mod upkeep;
 
@@ -25,6 +26,7 @@ use actix_web::web;
 use idempotency::Records;
 use monitor::{Monitor, StandIn};
 use prometheus_client::registry::Registry as Metrics;
+use request_limit::Limit;
 use same_database::SameDatabase;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +54,7 @@ pub struct Application {
     http_metrics: HttpMetrics,
     draining: Draining,
     admission: Arc<Admission>,
+    request_limit: Option<Arc<Limit>>,
 }
 
 impl Application {
@@ -65,25 +68,27 @@ impl Application {
         let http_metrics = HttpMetrics::register(&mut metrics);
         let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
         admission.register(&mut metrics);
-        let backend = backend::open(&config, &clock, &backend_metrics)?;
+        let mut backend = backend::open(&config, &clock, &backend_metrics)?;
         let outage = backend.outage.clone();
+        let steady = Arc::new(SteadyClock::start());
+        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), steady.clone()));
+        guard.register(&mut metrics);
+        backend.embedded.push(guard.memory().clone());
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
+        let limit = || Arc::new(Limit::new(config.rate_limits, guard.clone(), database.clone()));
+        let request_limit = config.rate_limits.enabled.then(limit);
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(&mut metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
-        let (steady, bounds) = (Arc::new(SteadyClock::start()), RegistrySettings::default());
         let policies = Arc::new(PolicyMemory::new(steady.clone()));
-        let rate_limits = rate_limits::OpenRateLimits::new(
-            database.clone(),
-            Arc::new(Guard),
-            policies,
-            QuotaFields { legacy: false },
-        );
-        let registry = Registry::new(database.system(), steady, bounds).recalling_in(outage.clone());
+        let fields = QuotaFields { legacy: config.rate_limits.legacy_headers };
+        let rate_limits = rate_limits::OpenRateLimits::new(database.clone(), guard, policies, fields);
+        let registry =
+            Registry::new(database.system(), steady, RegistrySettings::default()).recalling_in(outage.clone());
         let standby = match config.session_fallback {
             SessionFallback::None => None,
             SessionFallback::Memory => {
@@ -117,6 +122,7 @@ impl Application {
             http_metrics,
             draining,
             admission,
+            request_limit,
         })
     }
 
@@ -193,14 +199,18 @@ impl Site for Application {
 
     fn platform(&self) -> Platform {
         let records = Arc::new(Records::new(self.database.clone()));
-        Platform::new(
+        let platform = Platform::new(
             self.config.platform.clone(),
             self.registry.clone(),
             records,
             self.http_metrics.clone(),
             self.draining.clone(),
             self.admission.clone(),
-        )
+        );
+        match self.request_limit.clone() {
+            Some(limit) => platform.limited_by(limit, QuotaFields { legacy: self.config.rate_limits.legacy_headers }),
+            None => platform,
+        }
     }
 
     fn provide(&self, config: &mut web::ServiceConfig) {

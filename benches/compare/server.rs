@@ -33,6 +33,7 @@ pub fn start(directory: &Path, redis: u16) -> Result<Process, Failure> {
         ("WORKERS", "1"),
         ("REDIS_URL", &format!("redis://127.0.0.1:{redis}/0")),
         ("ADMIN_API_KEY", ADMIN_KEY),
+        ("RATE_LIMIT_ENABLED", "false"),
     ]);
     let server = Process::start(command, port)?;
     let deadline = Instant::now() + Duration::from_secs(5);

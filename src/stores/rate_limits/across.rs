@@ -5,7 +5,7 @@
 //! dies in between leaves nothing counted, and what is held is free by itself some seconds later. Meanwhile others see
 //! it as used: two calls that want the last units of each other's keys may both be denied, never both be allowed.
 
-use super::asked::{Answer, Asked};
+use super::exchange::{Answer, Exchange};
 use super::scripts;
 use super::store::RateLimits;
 use super::types::{Check, Checked, Decision, Error};
@@ -22,7 +22,7 @@ pub(super) const ID_LENGTH: usize = 22;
 /// The checks of one partition, and where they stand in the call.
 struct Part<'a> {
     places: Vec<usize>,
-    asked: Asked<'a>,
+    exchange: Exchange<'a>,
 }
 
 impl RateLimits {
@@ -57,11 +57,11 @@ impl RateLimits {
 
     /// Runs a script over every part, in one round trip.
     async fn all(&self, parts: &[Part<'_>], script: &'static Script, first: &[&str]) -> Result<Checked, Error> {
-        let commands = parts.iter().map(|part| part.asked.command(script, first, None)).collect();
+        let commands = parts.iter().map(|part| part.exchange.command(script, first, None)).collect();
         let mut decided = BTreeMap::new();
         let mut crowded = None;
         for (part, reply) in parts.iter().zip(self.db.pipeline(commands).await?) {
-            match part.asked.read(reply)? {
+            match part.exchange.read(reply)? {
                 Answer::Decided(decisions, _) => decided.extend(part.places.iter().copied().zip(decisions)),
                 Answer::Crowded(place) => crowded = crowded.or(part.places.get(place).copied()),
             }
@@ -76,8 +76,8 @@ impl RateLimits {
             places.entry(check.subject.partition()).or_default().push(place);
         }
         let part = |(at, places): (Partition, Vec<usize>)| {
-            let asked = Asked::new(&self.db, at, places.iter().filter_map(|place| checks.get(*place)).collect());
-            Part { places, asked }
+            let exchange = Exchange::new(&self.db, at, places.iter().filter_map(|place| checks.get(*place)).collect());
+            Part { places, exchange }
         };
         places.into_iter().map(part).collect()
     }

@@ -5,8 +5,12 @@
 //! check reads once and writes once.
 
 mod across;
-mod asked;
+mod addresses;
+mod blocked;
 mod bodies;
+mod counts;
+mod exchange;
+mod guard;
 pub mod keys;
 pub mod policies;
 mod question;
@@ -14,15 +18,21 @@ mod record;
 mod reservations;
 pub mod routes;
 pub mod scripts;
-mod stand_in;
+mod settings;
+mod slices;
 mod store;
 #[cfg(test)]
 mod tests;
 mod types;
+#[cfg(test)]
+mod wire;
 
+pub use addresses::Addresses;
+pub use guard::{Guard, Guarded};
 pub use keys::FAMILIES;
 pub use scripts::SCRIPTS;
-pub use stand_in::{Guard, Guarded};
+pub use settings::{Fail, RateLimitSettings};
+pub use slices::{Grant, Slices, Standing};
 pub use store::RateLimits;
 pub use types::{
     ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,

@@ -4,7 +4,7 @@
 //! it is, so that its id is all that a client needs, and remembers how it was settled.
 
 use super::across::ID_LENGTH;
-use super::asked::{Answer, Asked};
+use super::exchange::{Answer, Exchange};
 use super::record::Record;
 use super::store::RateLimits;
 use super::types::{Check, Error, Reservation, ReserveOutcome, SettleOutcome, Settlement};
@@ -26,11 +26,11 @@ impl RateLimits {
         let id = random_base62(ID_LENGTH)?;
         let name = Name::parse(&format!("{PREFIX}{}{id}", at.digits())).map_err(|_| NoRandomness)?;
         let record = keys::reservation(&self.db, at, &id);
-        let asked = Asked::new(&self.db, at, vec![check]);
+        let exchange = Exchange::new(&self.db, at, vec![check]);
         let (lasts, written) = (hold.as_millis().max(1).to_string(), Record::of(check).write());
-        let command = asked.command(&scripts::HOLD, &[&id, &lasts, &written], Some(&record));
+        let command = exchange.command(&scripts::HOLD, &[&id, &lasts, &written], Some(&record));
         let reply = self.db.run(command).await?;
-        let Answer::Decided(decisions, ends) = asked.read(reply)? else { return Ok(ReserveOutcome::TooManyWindows) };
+        let Answer::Decided(decisions, ends) = exchange.read(reply)? else { return Ok(ReserveOutcome::TooManyWindows) };
         let (Some(decision), Some(ends)) = (decisions.first().copied(), ends) else {
             return Err(db::Error::unexpected("a decision").into());
         };
@@ -50,9 +50,9 @@ impl RateLimits {
             Settlement::Commit(units) => units,
             Settlement::Cancel => 0,
         };
-        let asked = Asked::new(&self.db, at, vec![&check]);
+        let exchange = Exchange::new(&self.db, at, vec![&check]);
         let first = [hold, &used.to_string(), &SETTLED.as_millis().to_string()];
-        let [word] = self.db.run(asked.command(&scripts::SETTLE, &first, Some(&key))).await?.array_of()?;
+        let [word] = self.db.run(exchange.command(&scripts::SETTLE, &first, Some(&key))).await?.array_of()?;
         Ok(match word.text()?.as_str() {
             "settled" => SettleOutcome::Settled(used),
             "otherwise" => SettleOutcome::SettledOtherwise,

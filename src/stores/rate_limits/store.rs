@@ -2,7 +2,7 @@
 //!
 //! A check is one script in one round trip, however many checks it has, as long as they lie in one partition.
 
-use super::asked::{Answer, Asked};
+use super::exchange::{Answer, Exchange};
 use super::types::{Check, Checked, Decision, Error, Subject};
 use super::{keys, scripts};
 use crate::db::{self, Command, TenantDb};
@@ -30,8 +30,8 @@ impl RateLimits {
         if !checks.iter().skip(1).all(|check| check.subject.partition() == at) {
             return self.check_across(checks).await;
         }
-        let asked = Asked::new(&self.db, at, checks.iter().collect());
-        Ok(match asked.read(self.db.run(asked.command(&scripts::CHECK, &[], None)).await?)? {
+        let exchange = Exchange::new(&self.db, at, checks.iter().collect());
+        Ok(match exchange.read(self.db.run(exchange.command(&scripts::CHECK, &[], None)).await?)? {
             Answer::Decided(decisions, _) => Checked::Decided(decisions),
             Answer::Crowded(place) => Checked::TooManyWindows(place),
         })
@@ -39,8 +39,8 @@ impl RateLimits {
 
     /// What a check would be answered; counts nothing.
     pub async fn peek(&self, check: &Check) -> Result<Decision, Error> {
-        let asked = Asked::new(&self.db, check.subject.partition(), vec![check]);
-        match asked.read(self.db.run(asked.command(&scripts::PEEK, &[], None)).await?)? {
+        let exchange = Exchange::new(&self.db, check.subject.partition(), vec![check]);
+        match exchange.read(self.db.run(exchange.command(&scripts::PEEK, &[], None)).await?)? {
             Answer::Decided(decisions, _) => decisions.first().copied(),
             Answer::Crowded(_) => None,
         }

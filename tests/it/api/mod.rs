@@ -19,6 +19,7 @@ mod refresh;
 mod refusals;
 mod refused_access;
 mod refused_requests;
+mod request_limit;
 mod revoke;
 mod sessions;
 mod storage;

@@ -10,14 +10,14 @@ use std::time::Duration;
 const MOST_COUNTED: u64 = 1 << 41;
 
 /// Checks of one partition, with the keys that they concern.
-pub(super) struct Asked<'a> {
+pub(super) struct Exchange<'a> {
     checks: Vec<&'a Check>,
     keys: Vec<Key>,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> Exchange<'a> {
     /// Checks whose subjects all lie there.
-    pub fn new(db: &TenantDb, at: Partition, checks: Vec<&'a Check>) -> Asked<'a> {
+    pub fn new(db: &TenantDb, at: Partition, checks: Vec<&'a Check>) -> Exchange<'a> {
         let mut keys = Vec::with_capacity(checks.len() * 2 + 1);
         for check in &checks {
             keys.push(keys::state(db, at, &check.subject));
@@ -26,7 +26,7 @@ impl<'a> Asked<'a> {
                 keys.push(keys::log(db, at, &check.subject, &check.quota.window_millis().to_string()));
             }
         }
-        Asked { checks, keys }
+        Exchange { checks, keys }
     }
 
     /// The script over these checks; `first` are the arguments that come before theirs, `last` a key after theirs.
