@@ -4,22 +4,32 @@
 //! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
 //! check reads once and writes once.
 
+mod across;
 mod addresses;
 mod blocked;
 mod counts;
+mod exchange;
 mod guard;
+pub mod keys;
+mod record;
+mod reservations;
+pub mod scripts;
 mod settings;
 mod slices;
-mod stub;
+mod store;
+#[cfg(test)]
+mod tests;
 mod types;
 #[cfg(test)]
 mod wire;
 
 pub use addresses::Addresses;
 pub use guard::{Guard, Guarded};
+pub use keys::FAMILIES;
+pub use scripts::SCRIPTS;
 pub use settings::{Fail, RateLimitSettings};
 pub use slices::{Grant, Slices, Standing};
-pub use stub::RateLimits;
+pub use store::RateLimits;
 pub use types::{
     ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
     ReserveOutcome, SettleOutcome, Settlement, Subject, Told,
