@@ -29,10 +29,10 @@ pub struct Config {
     pub sessions: SessionSettings,
     /// What serves sessions while the backend cannot be asked.
     pub session_fallback: SessionFallback,
-    /// How often each API key may ask, and what limits do in an outage.
-    pub rate_limits: RateLimitSettings,
     /// What holds for circuit breakers that have no settings of their own.
     pub breakers: BreakerSettings,
+    /// How often each API key may ask, and what limits do in an outage.
+    pub rate_limits: RateLimitSettings,
     /// Where to listen.
     pub address: (IpAddr, u16),
     /// How to listen.
@@ -76,10 +76,10 @@ impl Config {
             env.mistake("SESSION_FALLBACK", "is memory, but sessions are not in a Redis that could be away");
         }
         let sessions = SessionSettings::read(env);
-        env.section("Rate limits");
-        let rate_limits = RateLimitSettings::read(env);
         env.section("Circuit breakers");
         let breakers = BreakerSettings::read(env);
+        env.section("Rate limits");
+        let rate_limits = RateLimitSettings::read(env);
         env.section("Server");
         let host = Variable::new("HOST", "Address to listen on.").default("0.0.0.0");
         let host =
@@ -133,8 +133,8 @@ impl Config {
             sessions_in_memory,
             sessions,
             session_fallback,
-            rate_limits,
             breakers,
+            rate_limits,
             address: (host, port),
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,
