@@ -17,7 +17,9 @@ use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
-use crate::stores::rate_limits::Guard;
+use crate::stores::breakers::{Transitions, routes as breakers};
+use crate::stores::rate_limits::policies::PolicyMemory;
+use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -43,7 +45,9 @@ pub struct Application {
     doors: Doors,
     same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
+    rate_limits: web::Data<rate_limits::OpenRateLimits>,
     sessions_upkeep: Arc<Upkeep>,
+    breakers: web::Data<breakers::OpenBreakers>,
     standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
@@ -68,7 +72,8 @@ impl Application {
         admission.register(&mut metrics);
         let mut backend = backend::open(&config, &clock, &backend_metrics)?;
         let outage = backend.outage.clone();
-        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), Arc::new(SteadyClock::start())));
+        let steady = Arc::new(SteadyClock::start());
+        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), steady.clone()));
         guard.register(&mut metrics);
         backend.embedded.push(guard.memory().clone());
         let backend_clock = BackendClock::new(clock.clone());
@@ -81,8 +86,11 @@ impl Application {
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(&mut metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
-        let (steady, bounds) = (Arc::new(SteadyClock::start()), RegistrySettings::default());
-        let registry = Registry::new(database.system(), steady, bounds).recalling_in(outage.clone());
+        let policies = Arc::new(PolicyMemory::new(steady.clone()));
+        let fields = QuotaFields { legacy: config.rate_limits.legacy_headers };
+        let rate_limits = rate_limits::OpenRateLimits::new(database.clone(), guard, policies, fields);
+        let registry =
+            Registry::new(database.system(), steady, RegistrySettings::default()).recalling_in(outage.clone());
         let standby = match config.session_fallback {
             SessionFallback::None => None,
             SessionFallback::Memory => {
@@ -92,6 +100,9 @@ impl Application {
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+        let transitions = Arc::new(Transitions::default());
+        transitions.register(&mut metrics);
+        let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
         let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
@@ -108,7 +119,9 @@ impl Application {
             doors: backend.doors,
             same_database: backend.same_database,
             sessions: web::Data::new(open),
+            rate_limits: web::Data::new(rate_limits),
             sessions_upkeep,
+            breakers: web::Data::new(breakers),
             standby,
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
@@ -179,7 +192,7 @@ pub fn described() -> Endpoints {
 
 /// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
-    let stores = sessions::endpoints();
+    let stores = sessions::endpoints().and(breakers::endpoints()).and(rate_limits::endpoints());
     if with_admin { stores.and(admin::endpoints()) } else { stores }
 }
 
@@ -209,6 +222,7 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
-        config.app_data(self.sessions.clone()).app_data(proxies).app_data(doors);
+        config.app_data(self.sessions.clone()).app_data(self.breakers.clone()).app_data(self.rate_limits.clone());
+        config.app_data(proxies).app_data(doors);
     }
 }

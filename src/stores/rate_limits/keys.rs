@@ -56,8 +56,28 @@ pub static RESERVATION: Family = Family {
     holds: "`settled` and the units used, if it was; when it is free (ms), its quota, `key` or `api`, the key or the id",
 };
 
+/// The terms of named policies.
+pub static POLICIES: Family = Family {
+    name: "rate-limit-policies",
+    parts: "",
+    kind: "hash",
+    routed_by: "nothing",
+    lives: "until the last policy is deleted",
+    holds: "per policy: limit, burst, window, algorithm, whether it is a shadow (JSON)",
+};
+
+/// Their names in order.
+pub static POLICY_NAMES: Family = Family {
+    name: "rate-limit-policy-names",
+    parts: "",
+    kind: "zset",
+    routed_by: "nothing",
+    lives: "until the last policy is deleted",
+    holds: "the names of the tenant's policies, every score 0",
+};
+
 /// All of them, for `docs/keys.md`.
-pub static FAMILIES: &[&Family] = &[&LIMIT, &REQUESTS, &LOG, &HOLDS, &RESERVATION];
+pub static FAMILIES: &[&Family] = &[&LIMIT, &REQUESTS, &LOG, &HOLDS, &RESERVATION, &POLICIES, &POLICY_NAMES];
 
 impl Subject {
     /// Where all that is known of it lies.
@@ -98,4 +118,14 @@ pub fn log(db: &TenantDb, at: Partition, subject: &Subject, window: &str) -> Key
 /// The key of a reservation.
 pub fn reservation(db: &TenantDb, at: Partition, hold: &str) -> Key {
     db.key(at, &RESERVATION, &[hold])
+}
+
+/// The key of the terms of policies.
+pub fn policies(db: &TenantDb) -> Key {
+    db.key(Partition::FIRST, &POLICIES, &[])
+}
+
+/// The key of their names.
+pub fn policy_names(db: &TenantDb) -> Key {
+    db.key(Partition::FIRST, &POLICY_NAMES, &[])
 }

@@ -7,12 +7,16 @@
 mod across;
 mod addresses;
 mod blocked;
+mod bodies;
 mod counts;
 mod exchange;
 mod guard;
 pub mod keys;
+pub mod policies;
+mod question;
 mod record;
 mod reservations;
+pub mod routes;
 pub mod scripts;
 mod settings;
 mod slices;

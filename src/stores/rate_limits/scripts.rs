@@ -25,6 +25,13 @@ pub static SETTLE: Script =
     Script::new("rate_limits/settle", text!("algorithms.lua", "prelude.lua", "settle.lua"), Effect::Idempotent);
 /// Forgets a subject. A repetition would find nothing, and its caller hear that there never was anything.
 pub static RESET: Script = Script::new("rate_limits/reset", text!("reset.lua"), Effect::Once);
+/// Keeps a policy. A repetition would find it there by itself, and one that comes late would undo a deletion.
+pub static PUT_POLICY: Script = Script::new("rate_limits/put_policy", text!("policies/put.lua"), Effect::Once);
+/// Deletes a policy. A repetition would find none, and its caller hear that there never was one.
+pub static DELETE_POLICY: Script = Script::new("rate_limits/delete_policy", text!("policies/delete.lua"), Effect::Once);
+/// Reads a page of the policies.
+pub static LIST_POLICIES: Script = Script::new("rate_limits/list_policies", text!("policies/list.lua"), Effect::Read);
 
 /// All of them, for the suite that runs every script on every backend.
-pub static SCRIPTS: &[&Script] = &[&CHECK, &PEEK, &HOLD, &FINISH, &SETTLE, &RESET];
+pub static SCRIPTS: &[&Script] =
+    &[&CHECK, &PEEK, &HOLD, &FINISH, &SETTLE, &RESET, &PUT_POLICY, &DELETE_POLICY, &LIST_POLICIES];

@@ -52,7 +52,7 @@ pub const MOST_EXACT: u64 = 1 << 53;
 /// What is wrong with a quota: the member, and what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaFault {
-    /// `limit`, `window` or `burst`.
+    /// Its name in the API, such as `limit`.
     pub member: &'static str,
     /// What is wrong with it, for people.
     pub detail: &'static str,
