@@ -3,6 +3,7 @@
 mod backend;
 mod idempotency;
 mod monitor;
+mod request_limit;
 mod same_database;
 mod upkeep;
 
@@ -15,7 +16,10 @@ use crate::db::transport::layers::metrics::BackendMetrics;
 use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform};
+use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
+use crate::stores::breakers::{Transitions, routes as breakers};
+use crate::stores::rate_limits::policies::PolicyMemory;
+use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -23,6 +27,7 @@ use actix_web::web;
 use idempotency::Records;
 use monitor::{Monitor, StandIn};
 use prometheus_client::registry::Registry as Metrics;
+use request_limit::Limit;
 use same_database::SameDatabase;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +45,9 @@ pub struct Application {
     doors: Doors,
     same_database: Option<SameDatabase>,
     sessions: web::Data<sessions::OpenSessions>,
+    rate_limits: web::Data<rate_limits::OpenRateLimits>,
     sessions_upkeep: Arc<Upkeep>,
+    breakers: web::Data<breakers::OpenBreakers>,
     standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
@@ -49,6 +56,7 @@ pub struct Application {
     http_metrics: HttpMetrics,
     draining: Draining,
     admission: Arc<Admission>,
+    request_limit: Option<Arc<Limit>>,
 }
 
 impl Application {
@@ -62,18 +70,27 @@ impl Application {
         let http_metrics = HttpMetrics::register(&mut metrics);
         let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
         admission.register(&mut metrics);
-        let backend = backend::open(&config, &clock, &backend_metrics)?;
+        let mut backend = backend::open(&config, &clock, &backend_metrics)?;
         let outage = backend.outage.clone();
+        let steady = Arc::new(SteadyClock::start());
+        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), steady.clone()));
+        guard.register(&mut metrics);
+        backend.embedded.push(guard.memory().clone());
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
+        let limit = || Arc::new(Limit::new(config.rate_limits, guard.clone(), database.clone()));
+        let request_limit = config.rate_limits.enabled.then(limit);
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(&mut metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
-        let (steady, bounds) = (Arc::new(SteadyClock::start()), RegistrySettings::default());
-        let registry = Registry::new(database.system(), steady, bounds).recalling_in(outage.clone());
+        let policies = Arc::new(PolicyMemory::new(steady.clone()));
+        let fields = QuotaFields { legacy: config.rate_limits.legacy_headers };
+        let rate_limits = rate_limits::OpenRateLimits::new(database.clone(), guard, policies, fields);
+        let registry =
+            Registry::new(database.system(), steady, RegistrySettings::default()).recalling_in(outage.clone());
         let standby = match config.session_fallback {
             SessionFallback::None => None,
             SessionFallback::Memory => {
@@ -83,6 +100,9 @@ impl Application {
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+        let transitions = Arc::new(Transitions::default());
+        transitions.register(&mut metrics);
+        let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
         let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
@@ -99,13 +119,16 @@ impl Application {
             doors: backend.doors,
             same_database: backend.same_database,
             sessions: web::Data::new(open),
+            rate_limits: web::Data::new(rate_limits),
             sessions_upkeep,
+            breakers: web::Data::new(breakers),
             standby,
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
             http_metrics,
             draining,
             admission,
+            request_limit,
         })
     }
 
@@ -169,7 +192,7 @@ pub fn described() -> Endpoints {
 
 /// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
-    let stores = sessions::endpoints();
+    let stores = sessions::endpoints().and(breakers::endpoints()).and(rate_limits::endpoints());
     if with_admin { stores.and(admin::endpoints()) } else { stores }
 }
 
@@ -182,19 +205,24 @@ impl Site for Application {
 
     fn platform(&self) -> Platform {
         let records = Arc::new(Records::new(self.database.clone()));
-        Platform::new(
+        let platform = Platform::new(
             self.config.platform.clone(),
             self.registry.clone(),
             records,
             self.http_metrics.clone(),
             self.draining.clone(),
             self.admission.clone(),
-        )
+        );
+        match self.request_limit.clone() {
+            Some(limit) => platform.limited_by(limit, QuotaFields { legacy: self.config.rate_limits.legacy_headers }),
+            None => platform,
+        }
     }
 
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
-        config.app_data(self.sessions.clone()).app_data(proxies).app_data(doors);
+        config.app_data(self.sessions.clone()).app_data(self.breakers.clone()).app_data(self.rate_limits.clone());
+        config.app_data(proxies).app_data(doors);
     }
 }

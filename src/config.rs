@@ -7,6 +7,7 @@ use crate::base::secret::Secret;
 use crate::http::server::ServerSettings;
 use crate::http::{PlatformSettings, TrustedProxies};
 use crate::stores::breakers::BreakerSettings;
+use crate::stores::rate_limits::RateLimitSettings;
 use crate::stores::sessions::{SessionFallback, SessionSettings};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -30,6 +31,8 @@ pub struct Config {
     pub session_fallback: SessionFallback,
     /// What holds for circuit breakers that have no settings of their own.
     pub breakers: BreakerSettings,
+    /// How often each API key may ask, and what limits do in an outage.
+    pub rate_limits: RateLimitSettings,
     /// Where to listen.
     pub address: (IpAddr, u16),
     /// How to listen.
@@ -75,6 +78,8 @@ impl Config {
         let sessions = SessionSettings::read(env);
         env.section("Circuit breakers");
         let breakers = BreakerSettings::read(env);
+        env.section("Rate limits");
+        let rate_limits = RateLimitSettings::read(env);
         env.section("Server");
         let host = Variable::new("HOST", "Address to listen on.").default("0.0.0.0");
         let host =
@@ -129,6 +134,7 @@ impl Config {
             sessions,
             session_fallback,
             breakers,
+            rate_limits,
             address: (host, port),
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,

@@ -18,7 +18,8 @@ const ADMIN: &str = "an-admin-key-of-more-than-32-characters";
 thread_local! {
     static SYSTEM: rt::SystemRunner = rt::System::new();
     static SITE: Application = SYSTEM.with(|system| {
-        let mut env = Env::new([("ADMIN_API_KEY".to_owned(), ADMIN.to_owned())]);
+        let variables = [("ADMIN_API_KEY", ADMIN), ("RATE_LIMIT_ENABLED", "false")];
+        let mut env = Env::new(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let config = Config::read(&mut env);
         system.block_on(async { Application::new(config, Arc::new(SystemClock)).expect("the embedded backend") })
     });

@@ -16,8 +16,22 @@ use std::sync::Arc;
 /// Who calls, if they may use an endpoint of this access.
 ///
 /// # Errors
-/// 401 for no credential or an unknown one, 403 for a missing scope or a suspended tenant, 503 where nobody can tell.
+/// 401 for no credential or an unknown one, or 429 for too many of those; 403 for a missing scope or a suspended
+/// tenant; 503 where nobody can tell.
 pub(super) async fn authenticate(
+    request: &HttpRequest,
+    endpoint: &Endpoint,
+    platform: &Platform,
+    deadline: Deadline,
+) -> Result<Option<Principal>, Problem> {
+    let known = identify(request, endpoint, platform, deadline).await;
+    known.map_err(|problem| match platform.limited() {
+        Some(limited) if problem.code() == Code::Unauthorized => limited.refused(request, problem),
+        _ => problem,
+    })
+}
+
+async fn identify(
     request: &HttpRequest,
     endpoint: &Endpoint,
     platform: &Platform,
@@ -60,8 +74,17 @@ fn is_admin(presented: &str, platform: &Platform) -> bool {
     platform.admin_key_digest().is_some_and(|known| id::same_digest(&digest, known))
 }
 
-async fn verify(presented: &str, platform: &Platform, deadline: Deadline) -> Result<Verification, Problem> {
-    platform.registry().verify_if(presented, deadline, || platform.admission().stranger()).await
+async fn verify(
+    request: &HttpRequest,
+    presented: &str,
+    platform: &Platform,
+    deadline: Deadline,
+) -> Result<Verification, Problem> {
+    let may = || {
+        platform.limited().map_or(Ok(()), |limited| limited.may_fail(request))?;
+        platform.admission().stranger()
+    };
+    platform.registry().verify_if(presented, deadline, may).await
 }
 
 async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
@@ -69,7 +92,7 @@ async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadlin
     if is_admin(presented, platform) {
         return Ok(Principal { actor: Actor::Admin, tenant: None });
     }
-    match verify(presented, platform, deadline).await? {
+    match verify(request, presented, platform, deadline).await? {
         Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
         Verification::Unknown => Err(unauthorized()),
     }
@@ -89,7 +112,13 @@ async fn tenant_api(
     };
     let verified = match remembered {
         Some(verified) => verified,
-        None => verify(presented, platform, deadline).await?,
+        None => match (verify(request, presented, platform, deadline).await, in_outage) {
+            // The backend is gone, and that has not been noticed yet: the same answer as a moment later.
+            (Err(problem), InOutage::Approximate) if problem.code() == Code::BackendUnavailable => {
+                platform.registry().recall_unreachable(presented).ok_or(problem)?
+            }
+            (verified, _) => verified?,
+        },
     };
     if let Verification::Known(identity) = verified {
         let actor = Actor::Key { id: identity.key.id, scopes: identity.key.scopes };

@@ -42,6 +42,28 @@ impl TrustedProxies {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClientAddress(Option<IpAddr>);
 
+impl ClientAddress {
+    /// Of this request.
+    pub(super) fn of(request: &HttpRequest) -> ClientAddress {
+        let forwarded: Vec<IpAddr> = request
+            .headers()
+            .get_all("x-forwarded-for")
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|part| part.trim().parse().ok())
+            .collect();
+        let peer = request.peer_addr().map(|address| address.ip());
+        let proxies = request.app_data::<web::Data<TrustedProxies>>();
+        let client = |peer| proxies.map_or(peer, |proxies| proxies.client(peer, forwarded.into_iter()));
+        ClientAddress(peer.map(client))
+    }
+
+    /// The address, where it is known.
+    pub(super) fn known(self) -> Option<IpAddr> {
+        self.0
+    }
+}
+
 impl fmt::Display for ClientAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
@@ -56,17 +78,7 @@ impl FromRequest for ClientAddress {
     type Future = Ready<Result<Self, Infallible>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let forwarded: Vec<IpAddr> = request
-            .headers()
-            .get_all("x-forwarded-for")
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|part| part.trim().parse().ok())
-            .collect();
-        let peer = request.peer_addr().map(|address| address.ip());
-        let proxies = request.app_data::<web::Data<TrustedProxies>>();
-        let client = |peer| proxies.map_or(peer, |proxies| proxies.client(peer, forwarded.into_iter()));
-        ready(Ok(ClientAddress(peer.map(client))))
+        ready(Ok(ClientAddress::of(request)))
     }
 }
 

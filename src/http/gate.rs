@@ -7,10 +7,12 @@ use super::endpoints::{Access, Endpoint};
 use super::idempotency;
 use super::large;
 use super::metrics::{EndpointMetrics, HttpMetrics};
-use super::ports::IdempotencyRecords;
+use super::ports::{IdempotencyRecords, RequestLimit, RequestStanding};
 use super::principal::Principal;
 use super::problem::Problem;
 use super::query::Query;
+use super::quota::QuotaFields;
+use super::request_limit::Limited;
 use super::request_log;
 use super::server::Draining;
 use super::trace::{self, Trace};
@@ -58,6 +60,7 @@ pub struct Platform {
     metrics: HttpMetrics,
     draining: Draining,
     entrance: Rc<Entrance>,
+    limited: Option<Limited>,
 }
 
 impl Platform {
@@ -73,7 +76,17 @@ impl Platform {
         let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
         let patience = Patience::new(settings.request_timeout);
         let entrance = Entrance::new(admission);
-        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics, draining, entrance }
+        let limited = None;
+        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics, draining, entrance, limited }
+    }
+
+    /// The same with a limit on requests, told in these fields.
+    pub fn limited_by(self, limit: Arc<dyn RequestLimit>, fields: QuotaFields) -> Self {
+        Platform { limited: Some(Limited::new(limit, fields)), ..self }
+    }
+
+    pub(super) fn limited(&self) -> Option<&Limited> {
+        self.limited.as_ref()
     }
 
     pub(super) fn settings(&self) -> &PlatformSettings {
@@ -120,6 +133,8 @@ pub(super) struct Walk {
     pub(super) load: Load,
     /// Since when it waits for nobody but this server; nothing while its body is still to come.
     pub(super) since: Cell<Option<Instant>>,
+    /// What to tell of the limit on requests, once that is known.
+    standing: Cell<Option<RequestStanding>>,
 }
 
 /// On answers that come from this process's memory, because the backend cannot be asked.
@@ -131,6 +146,13 @@ impl Walk {
     fn tell(&self, slot: &Slot<'_>, now: Instant, status: StatusCode) {
         if let Some(since) = self.since.get() {
             slot.answered(since, now, if status.is_server_error() { 0 } else { self.load.slots() });
+        }
+    }
+
+    /// Every answer tells how its caller stands with the limit on requests, a refusal too.
+    fn say_standing(&self, response: &mut HttpResponse) {
+        if let (Some(limited), Some(standing)) = (self.platform.limited(), self.standing.get()) {
+            limited.tell(&standing, response.headers_mut());
         }
     }
 
@@ -180,14 +202,16 @@ pub(super) async fn serve(
         }
     };
     let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
-    if is_overload && request.headers().contains_key(header::CONTENT_LENGTH) {
+    let is_refused_soon = is_overload || answer.as_ref().is_err_and(|problem| problem.code() == Code::RateLimited);
+    if is_refused_soon && request.headers().contains_key(header::CONTENT_LENGTH) {
         // A body that has come already is then skipped, and its connection kept: to make new ones is dear.
         tokio::task::yield_now().await;
     }
-    let response = finish(answer, &request, &trace, access, platform.draining());
+    let mut response = finish(answer, &request, &trace, access, platform.draining());
     let (status, now) = (response.status(), Instant::now());
     if let (Ok(slot), Some(walk)) = (&slot, walk(&request)) {
         walk.tell(slot, now, status);
+        walk.say_standing(&mut response);
     }
     let elapsed = now.saturating_duration_since(start);
     metrics.observe(status, elapsed, is_overload);
@@ -223,13 +247,18 @@ async fn answer(
         let principal = authenticate(request, &endpoint, platform, deadline).await?;
         let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
         let load = platform.entrance.admit(slot, tenant)?;
-        Query::check(request.query_string(), endpoint.query)?;
-        let (platform, since, degraded) = (platform.clone(), Cell::new(Some(start)), OnceCell::new());
-        let walk = Walk { platform, endpoint: endpoint.clone(), principal, deadline, load, since, degraded };
-        let walk = Rc::new(walk);
+        let (platform, endpoint, standing) = (platform.clone(), endpoint.clone(), Cell::new(None));
+        let (since, degraded) = (Cell::new(None), OnceCell::new());
+        let walk = Rc::new(Walk { platform, endpoint, principal, deadline, load, since, degraded, standing });
         request.extensions_mut().insert(walk.clone());
+        let Walk { platform, endpoint, .. } = &*walk;
+        if let (Some(limited), Access::Tenant(_)) = (platform.limited(), endpoint.access) {
+            limited.count(walk.principal.as_ref(), deadline, &walk.standing).await?;
+        }
+        Query::check(request.query_string(), endpoint.query)?;
+        walk.since.set(Some(start));
         has_begun.set(true);
-        let answer = match idempotency::key(request, &endpoint)? {
+        let answer = match idempotency::key(request, endpoint)? {
             // Boxed, as it is rare and large: every request would carry the room for it.
             Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
             None => endpoint.run(request.clone(), payload).await,

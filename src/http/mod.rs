@@ -22,6 +22,7 @@ mod problem;
 mod query;
 mod quota;
 mod reference;
+mod request_limit;
 mod request_log;
 mod router;
 mod scoped;

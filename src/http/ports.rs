@@ -3,7 +3,10 @@
 use crate::base::deadline::Deadline;
 use crate::base::text::TenantId;
 use crate::db::Error;
+use crate::tenancy::{KeyId, Tenant};
 use futures_util::future::LocalBoxFuture;
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// A request that carries an `Idempotency-Key`.
 #[derive(Clone, Copy)]
@@ -57,6 +60,49 @@ pub trait IdempotencyRecords: Send + Sync {
 
     /// Forgets the request that was noted so: it may be tried again.
     fn abandon<'a>(&'a self, request: KeyedRequest<'a>, note: &'a str) -> LocalBoxFuture<'a, Result<(), Error>>;
+}
+
+/// How an API key stands with the limit on its requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestStanding {
+    /// Requests a minute.
+    pub limit: u64,
+    /// Those that are left; a burst is on top of them.
+    pub remaining: u64,
+    /// Until there are more.
+    pub reset: Duration,
+}
+
+/// Whether a request is within its key's limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestVerdict {
+    /// It is, and has been counted.
+    Allowed(RequestStanding),
+    /// It is not, and it is worth asking again after this time.
+    Denied(RequestStanding, Duration),
+    /// Nobody can tell, and that means no.
+    Closed,
+}
+
+/// Limits requests: those of each API key, over all servers, and those that are refused for want of a valid one, of
+/// each client address.
+pub trait RequestLimit: Send + Sync {
+    /// Counts a request, where that needs no waiting.
+    fn at_once(&self, key: KeyId, tenant: &Tenant) -> Option<RequestStanding>;
+
+    /// Counts a request.
+    fn take<'a>(
+        &'a self,
+        key: KeyId,
+        tenant: &'a Tenant,
+        deadline: Deadline,
+    ) -> LocalBoxFuture<'a, Result<RequestVerdict, Error>>;
+
+    /// Whether another request from there may be refused for its key; else the time after which it may.
+    fn may_fail(&self, address: IpAddr) -> Result<(), Duration>;
+
+    /// Counts one that is; the same time if it is one too many.
+    fn failed(&self, address: IpAddr) -> Result<(), Duration>;
 }
 
 /// How the backend is, as far as requests are concerned.

@@ -152,6 +152,12 @@ impl Freshness {
         (before <= RECALLED).then(|| Epoch(self.epoch.load(Ordering::Acquire)))
     }
 
+    /// The epoch of the last look, for somebody who cannot look again: what an outage that began now would go by.
+    pub(super) fn epoch_of_last_look(&self) -> Option<Epoch> {
+        let before = Duration::from_micros(self.clock.micros().checked_sub(self.looked.load(Ordering::Acquire))?);
+        (before <= RECALLED).then(|| Epoch(self.epoch.load(Ordering::Acquire)))
+    }
+
     /// Begins an epoch with a change that this server made.
     pub(super) fn begin(&self, change: Token) {
         let mut seen = self.seen.lock();

@@ -146,7 +146,17 @@ impl Registry {
     /// exist, and be asked for. What was revoked elsewhere since is not known either.
     pub fn recall_in_outage(&self, presented: &str) -> Option<Verification> {
         // First what is no work: there is an outage once in a long while, and requests come all the time.
-        let epoch = self.epoch_before_outage()?;
+        self.recall(presented, self.epoch_before_outage()?)
+    }
+
+    /// The same for somebody who has just failed to ask the backend, whether an outage has been noticed or not: the
+    /// last look must not be longer ago than it may be before an outage.
+    pub fn recall_unreachable(&self, presented: &str) -> Option<Verification> {
+        self.outage.as_ref()?;
+        self.recall(presented, self.epoch_before_outage().or_else(|| self.freshness.epoch_of_last_look())?)
+    }
+
+    fn recall(&self, presented: &str, epoch: Epoch) -> Option<Verification> {
         let presented = PresentedKey::parse(presented)?;
         // That a key was unknown then says little: it may have been made since.
         let identity = self.remembered.key(presented.id(), epoch)??;

@@ -9,6 +9,7 @@ mod breakers_store;
 mod chaos;
 mod command_counts;
 mod conformance;
+mod exactness;
 mod failover;
 mod floors;
 mod generated;

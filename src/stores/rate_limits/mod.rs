@@ -4,9 +4,37 @@
 //! counts. What is used of a key, by every algorithm and over every window, is one short text, so that a
 //! check reads once and writes once.
 
+mod across;
+mod addresses;
+mod blocked;
+mod bodies;
+mod counts;
+mod exchange;
+mod guard;
+pub mod keys;
+pub mod policies;
+mod question;
+mod record;
+mod reservations;
+pub mod routes;
+pub mod scripts;
+mod settings;
+mod slices;
+mod store;
+#[cfg(test)]
+mod tests;
 mod types;
+#[cfg(test)]
+mod wire;
 
+pub use addresses::Addresses;
+pub use guard::{Guard, Guarded};
+pub use keys::FAMILIES;
+pub use scripts::SCRIPTS;
+pub use settings::{Fail, RateLimitSettings};
+pub use slices::{Grant, Slices, Standing};
+pub use store::RateLimits;
 pub use types::{
-    Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
-    ReserveOutcome, SettleOutcome, Settlement, Subject,
+    ASK_AGAIN, Algorithm, Check, Checked, Decision, Error, LONGEST_WINDOW, MOST_UNITS, Quota, QuotaFault, Reservation,
+    ReserveOutcome, SettleOutcome, Settlement, Subject, Told,
 };

@@ -52,7 +52,7 @@ pub const MOST_EXACT: u64 = 1 << 53;
 /// What is wrong with a quota: the member, and what it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaFault {
-    /// `limit`, `window` or `burst`.
+    /// Its name in the API, such as `limit`.
     pub member: &'static str,
     /// What is wrong with it, for people.
     pub detail: &'static str,
@@ -182,6 +182,21 @@ pub enum Checked {
     /// The check at this place has a key that is limited over too many different windows; nothing was counted.
     TooManyWindows(usize),
 }
+
+/// Who answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told<T> {
+    /// The backend, for all servers.
+    Exact(T),
+    /// This process, which counts for itself while the backend cannot be asked.
+    Approximate(T),
+    /// Nobody: the backend cannot be asked, and nothing is allowed then. It is worth asking again after
+    /// [`ASK_AGAIN`].
+    Closed,
+}
+
+/// When to ask again whether the backend can be asked.
+pub const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Units that are held until they are committed or cancelled, or for as long as they are held.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -144,3 +144,54 @@ async fn a_server_that_never_looked_remembers_nothing() {
     world.cut(&server);
     assert_eq!(server.recalls(secret.expose()), None);
 }
+
+#[tokio::test]
+async fn before_an_outage_is_declared_a_key_is_recalled_by_whoever_failed_to_ask_for_it() {
+    let world = World::new();
+    let server = Server::new(&world);
+    let recalls = |key: &str| {
+        let verified = server.registry.recall_unreachable(key);
+        verified.map(|verified| matches!(verified, Verification::Known(_)))
+    };
+    let (_, secret) = acme(&server.registry).await;
+    let (_, unused) = server.registry.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+    assert_eq!(recalls(secret.expose()), None, "nothing was looked at yet");
+    assert!(knows(&server.registry, &secret).await);
+    *world.wire.cut.lock() = true;
+    world.pass(1_000);
+    assert!(server.registry.verify(secret.expose(), Deadline::NONE).await.is_err());
+    assert_eq!(server.recalls(secret.expose()), None, "there is no outage yet");
+    assert_eq!((recalls(secret.expose()), recalls(unused.expose())), (Some(true), None));
+    world.pass(14 * 60_000);
+    assert_eq!(recalls(secret.expose()), Some(true));
+    world.pass(60_000);
+    assert_eq!(recalls(secret.expose()), None, "the last look was more than 15 minutes ago");
+}
+
+#[tokio::test]
+async fn what_may_be_recalled_in_an_outage_may_be_recalled_by_whoever_failed_to_ask() {
+    let world = World::new();
+    let server = Server::new(&world);
+    let (_, secret) = acme(&server.registry).await;
+    assert!(knows(&server.registry, &secret).await);
+    world.cut(&server);
+    assert_eq!(server.recalls(secret.expose()), Some(true));
+    world.pass(3_600_000);
+    assert!(server.registry.recall_unreachable(secret.expose()).is_some(), "the look was just before the outage");
+    assert!(world.server().recall_unreachable(secret.expose()).is_none(), "without a fallback nothing is");
+}
+
+#[tokio::test]
+async fn whoever_failed_to_ask_recalls_nothing_that_a_seen_change_has_put_in_doubt() {
+    let world = World::new();
+    let (server, other) = (Server::new(&world), world.server());
+    let (key, secret) = acme(&server.registry).await;
+    let (_, in_use) = server.registry.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
+    assert!(knows(&server.registry, &secret).await);
+    other.revoke_key(&id("acme"), key.id).await.unwrap();
+    world.pass(1_000);
+    assert!(knows(&server.registry, &in_use).await);
+    *world.wire.cut.lock() = true;
+    assert!(server.registry.recall_unreachable(secret.expose()).is_none());
+    assert!(server.registry.recall_unreachable(in_use.expose()).is_some());
+}

@@ -1,10 +1,11 @@
-//! The session API over HTTP: the same expectations of every backend. A file is about one part of the
+//! The API over HTTP, sessions first: the same expectations of every backend. A file is about one part of the
 //! contract; its `suite!` runs each of its tests against the real application on memory, on a Redis and on a
 //! REST server. What needs a clock that can be moved is in [`time`], and runs on memory alone.
 #![allow(clippy::string_slice, reason = "ids, tokens and keys are ASCII")]
 
 mod answers;
 mod batch;
+mod breakers;
 mod conditions;
 mod full;
 mod idempotency;
@@ -13,11 +14,13 @@ mod lists;
 mod names;
 mod outage;
 mod patch;
+mod rate_limits;
 mod raw;
 mod refresh;
 mod refusals;
 mod refused_access;
 mod refused_requests;
+mod request_limit;
 mod revoke;
 mod sessions;
 mod storage;

@@ -1,5 +1,6 @@
 //! The built binary, as an operator runs it.
 
+mod clocks;
 mod command_line;
 mod draining;
 mod failover;
@@ -54,6 +55,9 @@ impl Process {
         let folder = tempfile::tempdir().unwrap();
         let mut command = agentapi(folder.path(), &["serve", "--port", "0"], variables);
         command.env("HOST", "127.0.0.1").env("WORKERS", "1");
+        if !variables.iter().any(|(name, _)| *name == "RATE_LIMIT_ENABLED") {
+            command.env("RATE_LIMIT_ENABLED", "false");
+        }
         if !variables.iter().any(|(name, _)| *name == "SHUTDOWN_DELAY") {
             command.env("SHUTDOWN_DELAY", "0");
         }

@@ -21,6 +21,7 @@ impl Server {
             ("PORT", port),
             ("WORKERS", "1"),
             ("ADMIN_API_KEY", ADMIN_KEY),
+            ("RATE_LIMIT_ENABLED", "false"),
             ("REDIS_PROTOCOL", "rest"),
             ("UPSTASH_REDIS_REST_URL", &double.url()),
             ("UPSTASH_REDIS_REST_TOKEN", double.token()),
