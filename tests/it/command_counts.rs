@@ -14,7 +14,6 @@ use agentapi::base::precondition::Precondition;
 use agentapi::base::text::{Name, TenantId};
 use agentapi::db::transport::{Execution, RedisTransport};
 use agentapi::db::{BackendClock, Batch, Database};
-use agentapi::stores::breakers::{BreakerSettings, Breakers, CallOutcome, Force, Forced, Policy, Report, Transitions};
 use agentapi::stores::idempotency::{Answer, IdempotencyStore, Owner, Request};
 use agentapi::stores::sessions::{
     CreateOutcome, JsonObject, NewSession, ObjectPatch, PatchSession, PutSession, RefreshOutcome, RefreshToken,
@@ -183,46 +182,6 @@ async fn every_operation(counter: &mut Counter, database: &Database, clock: &Man
     breakers::every_operation(counter, &tenant).await;
 }
 
-async fn every_breaker_operation(counter: &mut Counter, database: &Database) {
-    let tenant = database.tenant(&TenantId::parse("acme").unwrap());
-    let policy = Policy { timeout: Duration::from_millis(50), ..BreakerSettings::default().policy() };
-    let store = Breakers::new(tenant, policy, Arc::new(Transitions::default()));
-    let b = name("b");
-    let told = |outcome| Report { outcome, duration: None, permit: None, count: 1, instance: Some(name("i")) };
-    let (success, failure) = (told(CallOutcome::Success), told(CallOutcome::Failure));
-
-    let (acquired, cost) = counter.count("ask a closed circuit breaker", store.acquire(&b, None)).await;
-    assert!(acquired.unwrap().allowed);
-    assert_eq!(cost, Cost { round_trips: 1, commands: 2 }, "one round trip, the script and one command in it");
-    counter.count("report a success", store.report(&b, &success)).await.0.unwrap();
-    counter.count("report a breaker's first failure", store.report(&b, &failure)).await.0.unwrap();
-    let (acquired, cost) = counter.count("ask one that remembers failures", store.acquire(&b, None)).await;
-    assert!(acquired.unwrap().allowed);
-    assert_eq!(cost, Cost { round_trips: 1, commands: 2 });
-    counter.count("report a further failure", store.report(&b, &failure)).await.0.unwrap();
-    counter.count("report the success that ends a row", store.report(&b, &success)).await.0.unwrap();
-    store.report(&b, &Report { count: 4, ..failure.clone() }).await.unwrap();
-    counter.count("report the failure that opens it", store.report(&b, &failure)).await.0.unwrap();
-    let minute = Duration::from_secs(60);
-    let open = Force { state: Forced::Open, reason: None, actor: "admin".into(), ttl: Some(minute) };
-    counter.count("force a state", store.force(&b, &open)).await.0.unwrap();
-    let (acquired, _) = counter.count("ask an open one", store.acquire(&b, None)).await;
-    assert!(!acquired.unwrap().allowed);
-    store.force(&b, &Force { state: Forced::Auto, ..open }).await.unwrap();
-    store.report(&b, &Report { count: 5, ..failure.clone() }).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(60)).await;
-    let (probe, _) = counter.count("ask one whose open time is over", store.acquire(&b, None)).await;
-    let permit = probe.unwrap().permit;
-    counter.count("report a probe", store.report(&b, &Report { permit, ..success.clone() })).await.0.unwrap();
-    counter.count("read a breaker", store.read(&b)).await.0.unwrap();
-    let windowed = Policy { window: Some(minute), ..policy };
-    counter.count("configure a breaker", store.configure(&b, &windowed)).await.0.unwrap();
-    store.report(&b, &success).await.unwrap();
-    counter.count("report a success, with a window", store.report(&b, &success)).await.0.unwrap();
-    counter.count("list the breakers, a page", store.list(None, 1000)).await.0.unwrap();
-    counter.count("forget a breaker", store.forget(&b)).await.0.unwrap();
-}
-
 #[tokio::test]
 async fn what_each_operation_costs_is_in_the_table() {
     let server = Arc::new(RedisServer::start());
@@ -234,7 +193,6 @@ async fn what_each_operation_costs_is_in_the_table() {
         let database = Database::new(transport.clone(), round, BackendClock::new(Arc::new(clock.clone())));
         counter.rows = HEAD.to_owned();
         every_operation(&mut counter, &database, &clock).await;
-        every_breaker_operation(&mut counter, &database).await;
     }
     assert_current("docs/commands.md", &counter.rows, "UPDATE_DOCS=1 cargo test --test it command_counts");
 }
