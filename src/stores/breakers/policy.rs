@@ -83,8 +83,8 @@ impl Policy {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::BreakerSettings;
     use super::*;
+    use crate::stores::breakers::BreakerSettings;
 
     #[test]
     fn settings_are_readable_and_read_back() {

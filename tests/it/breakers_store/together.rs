@@ -72,7 +72,8 @@ async fn each_change_is_announced_by_exactly_one_of_many() {
             tokio::spawn(async move {
                 let b = name("b");
                 for _ in 0..40 {
-                    let outcome = if next(&mut chance) % 2 == 0 { CallOutcome::Success } else { CallOutcome::Failure };
+                    let outcome =
+                        if next(&mut chance).is_multiple_of(2) { CallOutcome::Success } else { CallOutcome::Failure };
                     match next(&mut chance) % 12 {
                         0 => {
                             let state = [Forced::Open, Forced::Closed, Forced::Disabled, Forced::Auto]

@@ -126,3 +126,13 @@ async fn another_window_sorts_anew_what_was_counted() {
     bench.fail(1).await;
     assert_eq!(bench.text().await.unwrap().matches("bucket").count(), 0);
 }
+
+#[tokio::test]
+async fn what_a_window_held_is_not_counted_when_another_is_set_after_a_time_without() {
+    let bench = Bench::with(windowed());
+    bench.succeed().await;
+    bench.configure(policy()).await;
+    bench.succeed().await;
+    bench.configure(windowed()).await;
+    assert_eq!(bench.read().await.counters.calls, 0);
+}
