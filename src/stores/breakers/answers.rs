@@ -13,7 +13,7 @@ use std::time::Duration;
 pub(super) struct AcquireAnswer {
     allowed: bool,
     state: State,
-    /// What to send with the report; none where the call may not be made.
+    /// What to send with the report; null where the call may not be made, or the answer is degraded.
     permit: Option<Name>,
     /// Until it is worth asking again; 0 where the call may be made.
     retry_after_ms: u64,
@@ -105,6 +105,7 @@ impl BreakerAnswer {
 
 /// Settings as they are answered: all of them, null where nothing is judged by them.
 #[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EffectiveBreakerSettings")]
 struct SettingsAnswer {
     failure_threshold: Option<u32>,
     success_threshold: u32,

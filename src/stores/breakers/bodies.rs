@@ -21,6 +21,7 @@ type Rate = Fraction<1_000_000, 1, 1_000_000>;
 /// The settings of a breaker. What is left out is as by default, whatever was set before.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "BreakerSettings")]
 pub(super) struct SettingsBody {
     /// So many failures in a row open it. Default: `CIRCUIT_BREAKER_FAILURE_THRESHOLD`, 5; with `window`, failures in
     /// a row open it only where this is given.

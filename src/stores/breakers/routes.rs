@@ -76,7 +76,6 @@ pub fn endpoints() -> Endpoints {
         .in_outage(InOutage::Approximate)
         .may_take::<AcquireBody>()
         .answers::<AcquireAnswer>(200, "Whether it may")
-        .refuses(&[Code::BreakerLimitReached])
         .post("/{name}/report", WRITE, report)
         .says("Tells how calls went. While the backend cannot be asked, answers the last known state and records nothing")
         .in_outage(InOutage::Approximate)

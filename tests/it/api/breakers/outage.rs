@@ -78,6 +78,9 @@ async fn all_as_last_known(tenant: &Caller) {
         let shown = (&asked["allowed"], &asked["state"], &asked["permit"]);
         assert_eq!(shown, (&json!(allowed), &json!(name), &Value::Null), "{name}");
         assert_eq!(asked["retry_after_ms"].as_u64() > Some(0), !allowed, "{asked}");
+        if *name == "forced_open" {
+            assert_eq!(asked["retry_after_ms"], 60_000, "until further notice, which asking has not made shorter");
+        }
         let told = json!({"outcome": "failure", "count": 1000});
         let told = from_memory(tenant, &format!("{}/report", at(name)), Some(told)).await;
         let breaker = from_memory(tenant, &at(name), None).await;
