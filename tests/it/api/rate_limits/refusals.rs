@@ -39,6 +39,7 @@ fn faulty() -> Vec<(Value, &'static str)> {
         (with("algorithm", json!("leaky")), "algorithm"),
         (with("algorithm", json!("Sliding_Window")), "algorithm"),
         (with("algorithm", json!(1)), "algorithm"),
+        (with("algorithm", json!({"sliding_window": null})), "algorithm"),
         (with("policy", json!("p")), "limit"),
         (with("policy", json!("")), "policy"),
         (json!({"key": "k", "policy": "p", "window": LONG}), "window"),
