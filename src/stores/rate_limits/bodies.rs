@@ -6,6 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::duration::DurationField;
 use crate::base::object::Object;
 use crate::base::text::Name;
+use crate::base::word::Word;
 use schemars::JsonSchema;
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -33,7 +34,7 @@ macro_rules! check_body {
             /// Units that are asked for; one when not given.
             #[schemars(range(min = 1, max = 1_000_000_000_000u64))]
             pub(super) cost: Option<u64>,
-            pub(super) algorithm: Option<Algorithm>,
+            pub(super) algorithm: Option<Word<Algorithm>>,
             /// The policy that says limit, window, burst and algorithm, in place of these members.
             pub(super) policy: Option<Name>,
             $($(#[$more_doc])* pub(super) $more: $type,)*
@@ -48,7 +49,7 @@ macro_rules! check_body {
                     window: self.window.map(|DurationField(window)| window),
                     burst: self.burst,
                     cost: self.cost,
-                    algorithm: self.algorithm,
+                    algorithm: self.algorithm.map(|Word(algorithm)| algorithm),
                     policy: self.policy,
                 }
             }
@@ -130,7 +131,7 @@ pub(super) struct PolicyBody {
     /// Units beyond the limit; none when not given.
     #[schemars(range(max = 1_000_000_000_000u64))]
     pub(super) burst: Option<u64>,
-    pub(super) algorithm: Option<Algorithm>,
+    pub(super) algorithm: Option<Word<Algorithm>>,
     /// Counts, and never denies.
     #[serde(default)]
     pub(super) shadow: bool,

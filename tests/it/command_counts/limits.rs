@@ -2,9 +2,12 @@
 
 use super::{Counter, name};
 use agentapi::db::{Partition, TenantDb};
+use agentapi::stores::rate_limits::policies::{Policies, Policy, PolicyMemory, PutPolicyOutcome};
 use agentapi::stores::rate_limits::{
     Algorithm, Check, Checked, Quota, RateLimits, ReserveOutcome, SettleOutcome, Settlement, Subject,
 };
+use agentapi::tenancy::SteadyClock;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn check(key: &str, limit: u64, algorithm: Algorithm) -> Check {
@@ -71,6 +74,21 @@ pub async fn every_operation(counter: &mut Counter, tenant: &TenantDb) {
     assert_eq!((seen.unwrap().current, cost.round_trips), (2, 1));
     assert!(counter.count("reset a key of 4 algorithms", limits.reset(&one.subject)).await.0.unwrap());
     reservations(counter, &limits).await;
+    policies(counter, tenant).await;
+}
+
+async fn policies(counter: &mut Counter, tenant: &TenantDb) {
+    let policies = Policies::new(tenant.clone(), Arc::new(PolicyMemory::new(Arc::new(SteadyClock::start()))));
+    let gold = name("gold");
+    let policy = Policy { quota: check("any", 5, Algorithm::SlidingWindow).quota, shadow: false };
+    let (put, _) = counter.count("put a policy", policies.put(&gold, policy)).await;
+    assert_eq!(put.unwrap(), PutPolicyOutcome::Created);
+    let (found, cost) = counter.count("find the policy of a check, once a second", policies.find(&[&gold])).await;
+    assert_eq!((found.unwrap(), cost.round_trips), (vec![Some(policy)], 1));
+    let (listed, cost) = counter.count("list a page of policies", policies.list(None, 100)).await;
+    assert_eq!((listed.unwrap().items.len(), cost.round_trips), (1, 1));
+    let (deleted, _) = counter.count("delete a policy", policies.delete(&gold)).await;
+    assert!(deleted.unwrap());
 }
 
 async fn reservations(counter: &mut Counter, limits: &RateLimits) {

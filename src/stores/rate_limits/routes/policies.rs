@@ -14,7 +14,8 @@ pub(super) async fn put(
     PathArg(name): PathArg<Name>,
     Json(body): Json<PolicyBody>,
 ) -> Outcome {
-    let quota = quota(Some(body.limit), Some(body.window.0), body.burst, body.algorithm)
+    let algorithm = body.algorithm.map(|word| word.0);
+    let quota = quota(Some(body.limit), Some(body.window.0), body.burst, algorithm)
         .map_err(|fault| Problem::fault(&format!("/{}", fault.member), fault.detail))?;
     let policy = Policy { quota, shadow: body.shadow };
     let mut head = match limiting.policies.put(&name, policy).await? {

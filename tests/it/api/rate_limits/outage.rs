@@ -2,7 +2,7 @@
 
 use super::super::PATIENT;
 use super::{LONG, one_of, policy};
-use crate::harness::app::{Answer, App, Caller};
+use crate::harness::app::{Answer, App, Caller, Tenant};
 use crate::harness::redis_server::RedisServer;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -25,8 +25,8 @@ fn degraded(answer: &Answer) -> Value {
     body
 }
 
-/// A server that has a policy in use, and then no backend.
-async fn cut_off(variables: &[(&str, &str)]) -> (App, crate::harness::app::Tenant, Arc<RedisServer>) {
+/// A server that has policies in use and a reservation, and then no backend.
+async fn cut_off(variables: &[(&str, &str)]) -> (App, Tenant, Arc<RedisServer>, String) {
     let redis = Arc::new(RedisServer::start());
     let app = App::over(redis.clone(), &[&PATIENT, variables].concat());
     let tenant = app.tenant().await;
@@ -36,17 +36,20 @@ async fn cut_off(variables: &[(&str, &str)]) -> (App, crate::harness::app::Tenan
         let used = tenant.post("/v1/ratelimit/check", json!({"key": "before", "policy": policy})).await;
         assert_eq!(used.expect(StatusCode::OK).get("degraded"), None);
     }
+    let held = tenant.post("/v1/ratelimit/reserve", one_of(5, "held")).await.expect(StatusCode::CREATED);
+    let held = held["reservation"].as_str().expect("an id").to_owned();
     redis.kill();
     until(&app.anyone(), StatusCode::SERVICE_UNAVAILABLE).await;
-    (app, tenant, redis)
+    (app, tenant, redis, held)
 }
 
-async fn what_needs_the_backend_is_refused(tenant: &Caller) {
+async fn what_needs_the_backend_is_refused(tenant: &Caller, held: &str) {
+    let held = format!("/v1/ratelimit/reservations/{held}");
     let fine = json!({"limit": 1, "window": LONG});
     for answer in [
         tenant.post("/v1/ratelimit/reserve", one_of(5, "k")).await,
-        tenant.post("/v1/ratelimit/reservations/rsv_x/commit", json!({"cost": 1})).await,
-        tenant.post("/v1/ratelimit/reservations/rsv_x/cancel", json!({})).await,
+        tenant.post(&format!("{held}/commit"), json!({"cost": 1})).await,
+        tenant.post(&format!("{held}/cancel"), json!({})).await,
         tenant.delete("/v1/ratelimit?key=k").await,
         tenant.get("/v1/ratelimit/policies").await,
         tenant.get("/v1/ratelimit/policies/gold").await,
@@ -62,7 +65,7 @@ async fn what_needs_the_backend_is_refused(tenant: &Caller) {
 
 #[tokio::test]
 async fn limits_fail_open_with_what_this_process_counts() {
-    let (app, tenant, redis) = cut_off(&[]).await;
+    let (app, tenant, redis, held) = cut_off(&[]).await;
     for (remaining, allowed) in [(1, true), (0, true), (0, false), (0, false)] {
         let body = degraded(&tenant.post("/v1/ratelimit/check", json!({"key": "k", "policy": "gold"})).await);
         assert_eq!((&body["allowed"], &body["remaining"]), (&json!(allowed), &json!(remaining)));
@@ -77,7 +80,7 @@ async fn limits_fail_open_with_what_this_process_counts() {
     assert_eq!((&several["allowed"], &several["results"][1]["degraded"]), (&json!(true), &json!(true)));
     let wrong = tenant.post("/v1/ratelimit/check", one_of(0, "k")).await;
     assert_eq!(wrong.refused(422, "validation_failed")["errors"][0]["pointer"], "/limit");
-    what_needs_the_backend_is_refused(&tenant).await;
+    what_needs_the_backend_is_refused(&tenant, &held).await;
 
     redis.restart();
     until(&app.anyone(), StatusCode::OK).await;
@@ -95,7 +98,7 @@ async fn limits_fail_open_with_what_this_process_counts() {
 
 #[tokio::test]
 async fn limits_fail_closed_where_that_is_wanted() {
-    let (_app, tenant, _redis) = cut_off(&[("RATE_LIMIT_FAIL", "closed")]).await;
+    let (_app, tenant, _redis, held) = cut_off(&[("RATE_LIMIT_FAIL", "closed")]).await;
     let body = degraded(&tenant.post("/v1/ratelimit/check", one_of(5, "k")).await);
     assert_eq!((&body["allowed"], &body["remaining"], &body["limit"]), (&json!(false), &json!(0), &json!(5)));
     assert_eq!(body["retry_after_ms"], 1000);
@@ -112,5 +115,5 @@ async fn limits_fail_closed_where_that_is_wanted() {
     }
     let shadow = degraded(&tenant.post("/v1/ratelimit/enforce", json!({"key": "k", "policy": "trial"})).await);
     assert_eq!((&shadow["allowed"], &shadow["would_deny"]), (&json!(true), &json!(true)));
-    what_needs_the_backend_is_refused(&tenant).await;
+    what_needs_the_backend_is_refused(&tenant, &held).await;
 }
