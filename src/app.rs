@@ -17,6 +17,7 @@ use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
+use crate::stores::breakers::{Transitions, routes as breakers};
 use crate::stores::rate_limits::policies::PolicyMemory;
 use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
@@ -46,6 +47,7 @@ pub struct Application {
     sessions: web::Data<sessions::OpenSessions>,
     rate_limits: web::Data<rate_limits::OpenRateLimits>,
     sessions_upkeep: Arc<Upkeep>,
+    breakers: web::Data<breakers::OpenBreakers>,
     standby: Option<Arc<Standby>>,
     embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
     registry: Arc<Registry>,
@@ -98,6 +100,9 @@ impl Application {
             }
         };
         let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+        let transitions = Arc::new(Transitions::default());
+        transitions.register(&mut metrics);
+        let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
         let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
@@ -116,6 +121,7 @@ impl Application {
             sessions: web::Data::new(open),
             rate_limits: web::Data::new(rate_limits),
             sessions_upkeep,
+            breakers: web::Data::new(breakers),
             standby,
             embedded: backend.embedded,
             metrics: Arc::new(metrics),
@@ -186,7 +192,7 @@ pub fn described() -> Endpoints {
 
 /// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
-    let stores = sessions::endpoints().and(rate_limits::endpoints());
+    let stores = sessions::endpoints().and(breakers::endpoints()).and(rate_limits::endpoints());
     if with_admin { stores.and(admin::endpoints()) } else { stores }
 }
 
@@ -216,6 +222,7 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
-        config.app_data(self.sessions.clone()).app_data(self.rate_limits.clone()).app_data(proxies).app_data(doors);
+        config.app_data(self.sessions.clone()).app_data(self.breakers.clone()).app_data(self.rate_limits.clone());
+        config.app_data(proxies).app_data(doors);
     }
 }

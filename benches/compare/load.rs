@@ -2,6 +2,8 @@
 
 use crate::Failure;
 use crate::processes::{self, Process, whole_machine};
+use serde_json::Value;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -29,14 +31,38 @@ pub struct Told {
     pub p99_millis: Option<f64>,
 }
 
-/// Sends requests for a second, so that connections, caches and the branch predictor are warm.
-pub fn warm_up(server: &Process, path: &str, api_key: Option<&str>) -> Result<(), Failure> {
-    run_wrk(server, path, api_key, "1s").map(drop)
+/// What is asked, the same each time.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// Whom.
+    pub server: &'a Process,
+    /// The path.
+    pub path: &'a str,
+    /// Who asks.
+    pub api_key: Option<&'a str>,
+    /// What is posted: a file in which `wrk` finds it, made by [`post`]. Without one, `GET`.
+    pub script: Option<&'a Path>,
+    /// Each answer is a refusal, rather than none.
+    pub is_refused: bool,
 }
 
-/// `GET path` over 64 connections that stay open.
-pub fn wrk(server: &Process, redis: &Process, path: &str, api_key: Option<&str>) -> Result<Measurement, Failure> {
-    measured(Some(server), &[], redis, || run_wrk(server, path, api_key, "3s"))
+/// Writes down for `wrk` that it posts this JSON.
+pub fn post(directory: &Path, name: &str, body: &Value) -> Result<PathBuf, Failure> {
+    let file = directory.join(name).with_extension("lua");
+    let body = body.to_string();
+    let script = "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n";
+    std::fs::write(&file, format!("{script}wrk.body = [[{body}]]\n"))?;
+    Ok(file)
+}
+
+/// Sends requests for a second, so that connections, caches and the branch predictor are warm.
+pub fn warm_up(request: Request) -> Result<(), Failure> {
+    run_wrk(request, "1s").map(drop)
+}
+
+/// The request over 64 connections that stay open.
+pub fn wrk(request: Request, redis: &Process) -> Result<Measurement, Failure> {
+    measured(Some(request.server), &[], redis, || run_wrk(request, "2s"))
 }
 
 /// `GET key` straight to Redis.
@@ -94,17 +120,17 @@ struct Used {
     machine: Duration,
 }
 
-fn run_wrk(server: &Process, path: &str, api_key: Option<&str>, time: &str) -> Result<Told, Failure> {
+fn run_wrk(request: Request, time: &str) -> Result<Told, Failure> {
     let mut command = Command::new("wrk");
     command.args(["-t1", "-c64", "--latency", "-d", time]);
-    if let Some(key) = api_key {
+    if let Some(key) = request.api_key {
         command.arg("-H").arg(format!("Authorization: Bearer {key}"));
     }
-    command.arg(format!("http://127.0.0.1:{}{path}", server.port()));
-    let text = output(command)?;
-    if text.contains("Non-2xx") || text.contains("Socket errors") {
-        return Err(format!("requests failed: {text}").into());
+    if let Some(script) = request.script {
+        command.arg("-s").arg(script);
     }
+    command.arg(format!("http://127.0.0.1:{}{}", request.server.port(), request.path));
+    let text = output(command)?;
     let after = |label: &str| text.lines().find_map(|line| line.trim().strip_prefix(label));
     let per_second = after("Requests/sec:").and_then(|number| number.trim().parse().ok());
     let requests = text.lines().find(|line| line.contains(" requests in ")).and_then(|line| {
@@ -114,6 +140,10 @@ fn run_wrk(server: &Process, path: &str, api_key: Option<&str>, time: &str) -> R
     let (Some(requests), Some(per_second)) = (requests, per_second) else {
         return Err(format!("wrk said: {text}").into());
     };
+    let refused = after("Non-2xx or 3xx responses:").map_or(Ok(0.0), |count| count.trim().parse::<f64>())?;
+    if text.contains("Socket errors") || refused != if request.is_refused { requests } else { 0.0 } {
+        return Err(format!("{} was not answered as expected: {text}", request.path).into());
+    }
     Ok(Told { requests, per_second, p99_millis: after("99%").and_then(millis) })
 }
 

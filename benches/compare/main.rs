@@ -1,26 +1,32 @@
-//! What a session read costs beside its ceiling. `./bench` runs it.
+//! What the hot paths cost beside their ceiling. `./bench` runs it.
 //!
-//! Four variants take turns against one Redis, 64 callers each, so that a noisy machine disturbs all of them alike:
+//! The variants take turns against one Redis, 64 callers each, so that a noisy machine disturbs all of them alike:
 //!
 //! - `redis-benchmark` asking for one value: what Redis and the loopback give;
 //! - the ceiling: an actix handler that sends one `GET` over redis-rs and returns the bytes, and does nothing else;
 //! - this server's session read, with authentication, tenancy, sliding expiry, metrics and the access log;
+//! - the same with the server's own limit on requests, which is too high to be reached;
+//! - a rate limit check that is allowed, by two algorithms, and one that is denied over and over;
+//! - asking a closed circuit breaker, and telling it of a success;
 //! - the REST backend, without the server around it, reading a value through an HTTP stand-in for Upstash.
 //!
 //! The value that the others read has the length of the third one's answer. Shown are medians over the rounds, with
-//! the lowest and the highest; a ratio is taken within its round, to the ceiling. A failed request ends the run.
+//! the lowest and the highest; a ratio is taken within its round, to the ceiling. A request that is answered in another
+//! way than was meant ends the run.
 //!
 //! `./bench overload` measures something else: what is served when ten times too much is asked for.
 
 mod ceiling;
 mod load;
 mod overload;
+mod posts;
 mod processes;
 mod rest;
 mod server;
 mod stand_in;
 mod table;
 
+use load::{Measurement, Request};
 use processes::Process;
 use std::io::Write;
 use std::time::Instant;
@@ -46,7 +52,8 @@ fn compare() -> Result<(), Failure> {
     let began = Instant::now();
     let scratch = tempfile::tempdir()?;
     let redis = Process::redis(scratch.path())?;
-    let server = server::start(scratch.path(), redis.port())?;
+    let server = server::start(scratch.path(), redis.port(), server::UNLIMITED)?;
+    let limited = server::start(scratch.path(), redis.port(), server::LIMITED)?;
     let session = server::create_session(&server)?;
 
     let mut connection = redis::Client::open(format!("redis://127.0.0.1:{}", redis.port()))?.get_connection()?;
@@ -54,31 +61,44 @@ fn compare() -> Result<(), Failure> {
     let ceiling = Process::of_this_program("ceiling", redis.port())?;
     let callers = rest::Callers::start(&redis, session.answer_length)?;
 
-    let read_value = || load::wrk(&ceiling, &redis, &format!("/{KEY}"), None);
-    let read_session = || load::wrk(&server, &redis, &session.path, Some(&session.api_key));
-    load::warm_up(&ceiling, &format!("/{KEY}"), None)?;
-    load::warm_up(&server, &session.path, Some(&session.api_key))?;
+    let path = format!("/{KEY}");
+    let value = Request { server: &ceiling, path: &path, api_key: None, script: None, is_refused: false };
+    let read = Request { server: &server, path: &session.path, api_key: Some(&session.api_key), ..value };
+    let posts = posts::Posts::prepare(scratch.path(), &server, &session.api_key)?;
+    let mut rows = vec![
+        ("ceiling: actix, one GET", value),
+        ("session read", read),
+        ("session read, API limit", Request { server: &limited, ..read }),
+    ];
+    rows.extend(posts.rows(read));
+    for (_, request) in &rows {
+        load::warm_up(*request)?;
+    }
 
-    let (mut bare, mut naive, mut ours) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut over_rest, mut round_trips) = (Vec::new(), Vec::new());
+    let (mut bare, mut over_rest, mut round_trips) = (Vec::new(), Vec::new(), Vec::new());
+    let mut measured: Vec<Vec<Measurement>> = rows.iter().map(|_| Vec::new()).collect();
     for _ in 0..ROUNDS {
         bare.push(load::redis_benchmark(&redis, KEY)?);
-        naive.push(read_value()?);
-        ours.push(read_session()?);
+        for ((_, request), rounds) in rows.iter().zip(&mut measured) {
+            rounds.push(load::wrk(*request, &redis)?);
+        }
         let (measurement, per_operation) = callers.read(&redis)?;
         over_rest.push(measurement);
         round_trips.push(per_operation);
     }
 
     let mut out = std::io::stdout().lock();
-    writeln!(out, "\n64 callers, {} byte answers, {ROUNDS} interleaved rounds", session.answer_length)?;
+    let naive = measured.first().ok_or("no rows")?;
+    writeln!(out, "\n64 callers, {} byte answers to reads, {ROUNDS} interleaved rounds", session.answer_length)?;
     table::heading(&mut out)?;
-    table::row(&mut out, "redis-benchmark GET", &bare, &naive)?;
-    table::row(&mut out, "ceiling: actix, one GET", &naive, &naive)?;
-    table::row(&mut out, "session read", &ours, &naive)?;
-    table::row(&mut out, "REST backend, one GET", &over_rest, &naive)?;
+    table::row(&mut out, "redis-benchmark GET", &bare, naive)?;
+    for ((name, _), rounds) in rows.iter().zip(&measured) {
+        table::row(&mut out, name, rounds, naive)?;
+    }
+    table::row(&mut out, "REST backend, one GET", &over_rest, naive)?;
     table::round_trips(&mut out, round_trips)?;
-    table::notes(&mut out, &[&bare, &naive, &ours, &over_rest])?;
+    let all: Vec<&[Measurement]> = measured.iter().map(Vec::as_slice).chain([&*bare, &*over_rest]).collect();
+    table::notes(&mut out, &all)?;
     writeln!(out, "took {:.0} s", began.elapsed().as_secs_f64())?;
     Ok(())
 }

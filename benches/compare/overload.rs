@@ -34,7 +34,7 @@ type Seen = (u16, Duration);
 pub fn run() -> Result<(), Failure> {
     let scratch = tempfile::tempdir()?;
     let redis = Process::redis(scratch.path())?;
-    let server = server::start(scratch.path(), redis.port())?;
+    let server = server::start(scratch.path(), redis.port(), server::UNLIMITED)?;
     let requests = Arc::new((0..TENANTS).map(|n| batch(&server, n)).collect::<Result<Vec<_>, _>>()?);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let port = server.port();

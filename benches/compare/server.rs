@@ -21,8 +21,13 @@ pub struct Session {
     pub answer_length: usize,
 }
 
+/// The server's own limit on requests: off, or so far away that nobody reaches it.
+pub const UNLIMITED: &[(&str, &str)] = &[("RATE_LIMIT_ENABLED", "false")];
+pub const LIMITED: &[(&str, &str)] =
+    &[("RATE_LIMIT_ENABLED", "true"), ("RATE_LIMIT_REQUESTS_PER_MINUTE", "1000000000")];
+
 /// Starts the server with one worker on that Redis and waits until it is ready. Its log goes nowhere, but is written.
-pub fn start(directory: &Path, redis: u16) -> Result<Process, Failure> {
+pub fn start(directory: &Path, redis: u16, limit: &[(&str, &str)]) -> Result<Process, Failure> {
     let program = std::env::var("BENCH_SERVER").unwrap_or_else(|_| env!("CARGO_BIN_EXE_agentapi").to_owned());
     let port = free_port()?;
     let mut command = Command::new(std::fs::canonicalize(program)?);
@@ -35,6 +40,7 @@ pub fn start(directory: &Path, redis: u16) -> Result<Process, Failure> {
         ("ADMIN_API_KEY", ADMIN_KEY),
         ("RATE_LIMIT_ENABLED", "false"),
     ]);
+    command.envs(limit.iter().copied());
     let server = Process::start(command, port)?;
     let deadline = Instant::now() + Duration::from_secs(5);
     while call(&server, "GET", "/health/ready", "", None).map_or(0, |answer| answer.status) != 200 {

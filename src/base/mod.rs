@@ -13,3 +13,4 @@ pub mod precondition;
 pub mod secret;
 pub mod sparing;
 pub mod text;
+pub mod word;

@@ -109,9 +109,18 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Ok(Object(value)) => return Ok(value),
         Err(error) => error,
     };
-    let syntax = if error.is_data() { serde_json::from_slice::<&RawValue>(body).err() } else { Some(error) };
-    let Some(error) = syntax else { return Err(invalid::<T>(body)) };
+    // What the reader calls a fault of syntax may be a number where it wants a word, in a body that is JSON.
+    let syntax = serde_json::from_slice::<&RawValue>(body).err();
+    let Some(error) = syntax.or_else(|| (!error.is_data() && !is_of_a_type(&error)).then_some(error)) else {
+        return Err(invalid::<T>(body));
+    };
     Err(Problem::new(Code::InvalidJson, format!("Line {}, column {}.", error.line(), error.column())))
+}
+
+/// Whether a value is of another type than the reader wants there, or too large for any.
+fn is_of_a_type(error: &serde_json::Error) -> bool {
+    let message = error.to_string();
+    message.starts_with("expected value") || message.starts_with("number out of range")
 }
 
 /// Says where and what. serde's own messages quote values, so only what they are about is taken from them.
@@ -136,6 +145,8 @@ fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
     } else if message.starts_with("invalid type")
         || message.starts_with("invalid value")
         || message.starts_with("invalid length")
+        || message.starts_with("expected value")
+        || message.starts_with("number out of range")
     {
         "is not of the type that is expected".to_owned()
     } else {
@@ -179,6 +190,13 @@ mod tests {
         ttl: Option<crate::base::duration::DurationField>,
         data: Option<Box<RawValue>>,
         inner: Option<Object<Inner>>,
+        choice: Option<Choice>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Choice {
+        Known,
     }
 
     #[derive(Debug, Deserialize)]
@@ -208,6 +226,9 @@ mod tests {
             (r#"{"name":"a","inner":{"list":[1,"canary"]}}"#, "/inner/list/1", "is not of the type that is expected"),
             (r#"{"name":"a","inner":[["canary"]]}"#, "/inner", "is not of the type that is expected"),
             (r#"{"name":"a","inner":[[]],"nope":1}"#, "/inner", "is not of the type that is expected"),
+            (r#"{"name":"a","choice":"canary"}"#, "/choice", "is not one of the values that are known"),
+            (r#"{"name":"a","choice":7}"#, "/choice", "is not of the type that is expected"),
+            (r#"{"name":"a","inner":{"list":[1e400]}}"#, "/inner/list/0", "is not of the type that is expected"),
             (r#"["canary"]"#, "", "is not of the type that is expected"),
             (r#" ["a",1,{},{"list":[]}]"#, "", "is not of the type that is expected"),
         ] {

@@ -1,6 +1,13 @@
 //! Who is calling, once that is known.
 
+use super::gate;
+use super::problem::Problem;
+use super::scoped::outside;
 use crate::tenancy::{KeyId, Scope, Scopes, Tenant};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use std::fmt;
+use std::future::{Ready, ready};
 use std::sync::Arc;
 
 /// Who acts: an operator, or one of a tenant's API keys.
@@ -15,6 +22,27 @@ pub enum Actor {
         /// What it may do.
         scopes: Scopes,
     },
+}
+
+/// `admin`, or the id of the API key.
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Actor::Admin => f.write_str("admin"),
+            Actor::Key { id, .. } => f.write_str(id.as_str()),
+        }
+    }
+}
+
+/// For handlers that note who did something.
+impl FromRequest for Actor {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let actor = || Some(gate::walk(request)?.principal.as_ref()?.actor.clone());
+        ready(actor().ok_or_else(outside))
+    }
 }
 
 /// An authenticated caller, and the tenant it acts for.

@@ -84,6 +84,7 @@ impl FromRequest for Weight {
     }
 }
 
-fn outside() -> Problem {
+/// For what only a request that came through the gate has.
+pub(super) fn outside() -> Problem {
     Problem::new(Code::Internal, "The request could not be completed.")
 }

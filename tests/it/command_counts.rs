@@ -3,6 +3,9 @@
 //! Round trips are counted where batches leave the store, commands by a real Redis, those inside scripts
 //! included: some backends bill each.
 
+mod breakers;
+mod limits;
+
 use crate::generated::assert_current;
 use crate::harness::backend::{Backend, native};
 use crate::harness::redis_server::RedisServer;
@@ -174,6 +177,9 @@ async fn every_operation(counter: &mut Counter, database: &Database, clock: &Man
     let answer = Answer { status: 201, headers: Vec::new(), body: "{}".to_owned() };
     counter.count("keep its answer", records.finish(request, &answer)).await.0.unwrap();
     counter.count("give it again", records.begin(request)).await.0.unwrap();
+
+    limits::every_operation(counter, &tenant).await;
+    breakers::every_operation(counter, &tenant).await;
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod answers;
 mod batch;
+mod breakers;
 mod conditions;
 mod full;
 mod idempotency;

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the figures are what these tests are for")]
 
 mod black_hole;
+mod checks;
 mod crash;
 mod doors;
 mod healing;
