@@ -317,3 +317,45 @@ async fn beyond_its_limit_an_address_costs_the_backend_nothing() {
     let admin = app.anyone().with("x-api-key", ADMIN_KEY);
     assert_ne!(admin.get("/admin/v1/tenants").await.status, StatusCode::TOO_MANY_REQUESTS);
 }
+
+/// Checks that are asked for from the first moment of an outage on are answered, before anybody has noticed it too.
+async fn checks_are_answered_all_the_way_into(outage: impl FnOnce(&RedisServer)) {
+    let server = Arc::new(RedisServer::start());
+    let patience = [ON, ("REQUEST_TIMEOUT", "10s"), ("REDIS_COMMAND_TIMEOUT", "300ms")];
+    let app = App::over(server.clone(), &patience);
+    let tenant = app.tenant().await;
+    let body = |key: &str| json!({"key": key, "limit": 3, "window": "1h"});
+    let exact = tenant.post("/v1/ratelimit/check", body("k")).await;
+    assert_eq!((exact.expect(StatusCode::OK).get("degraded"), exact.header("x-degraded")), (None, ""));
+    // So long that nobody knows any more whose key it is without asking.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    outage(&server);
+    let begun = Instant::now();
+    let mut allowed = 0;
+    for n in 0..12 {
+        let asked = Instant::now();
+        let answer = tenant.post("/v1/ratelimit/check", body("k")).await;
+        assert!(asked.elapsed() < Duration::from_secs(10), "{:?}", asked.elapsed());
+        let told = answer.expect(StatusCode::OK);
+        assert_eq!((&told["degraded"], answer.header("x-degraded")), (&json!(true), "memory"), "{n}: {told}");
+        assert_eq!(fields(&answer)[0], r#""api";q=60;w=60"#, "the server's own limit goes on too");
+        allowed += usize::from(told["allowed"] == true);
+    }
+    assert_eq!(allowed, 3, "after {:?}", begun.elapsed());
+    // What must not be approximated is refused, by the same key at the same time.
+    tenant.get("/v1/sessions").await.refused(503, "backend_unavailable");
+    tenant.delete("/v1/ratelimit?key=k").await.refused(503, "backend_unavailable");
+    let metrics = app.anyone().get("/metrics").await.text;
+    let line = r#"agentapi_rate_limit_checks_total{limit="named",outcome="approximately_denied"} 9"#;
+    assert!(metrics.lines().any(|found| found == line), "{metrics}");
+}
+
+#[tokio::test]
+async fn checks_are_answered_all_the_way_into_the_end_of_the_backend() {
+    checks_are_answered_all_the_way_into(RedisServer::kill).await;
+}
+
+#[tokio::test]
+async fn checks_are_answered_all_the_way_into_a_backend_that_hangs() {
+    checks_are_answered_all_the_way_into(RedisServer::stop).await;
+}
