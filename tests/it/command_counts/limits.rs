@@ -1,10 +1,13 @@
 //! Rows of the rate limits.
 
-use super::{Counter, name};
+use super::{Cost, Counter, name};
+use agentapi::base::clock::SystemClock;
 use agentapi::db::{Partition, TenantDb};
+use agentapi::stores::rate_limits::policies::{Policies, Policy, PolicyMemory};
 use agentapi::stores::rate_limits::{
     Algorithm, Check, Checked, Quota, RateLimits, ReserveOutcome, SettleOutcome, Settlement, Subject,
 };
+use std::sync::Arc;
 use std::time::Duration;
 
 fn check(key: &str, limit: u64, algorithm: Algorithm) -> Check {
@@ -71,6 +74,7 @@ pub async fn every_operation(counter: &mut Counter, tenant: &TenantDb) {
     assert_eq!((seen.unwrap().current, cost.round_trips), (2, 1));
     assert!(counter.count("reset a key of 4 algorithms", limits.reset(&one.subject)).await.0.unwrap());
     reservations(counter, &limits).await;
+    policies(counter, tenant, &limits).await;
 }
 
 async fn reservations(counter: &mut Counter, limits: &RateLimits) {
@@ -89,4 +93,20 @@ async fn reservations(counter: &mut Counter, limits: &RateLimits) {
     assert_eq!(settled.unwrap(), SettleOutcome::Settled(2));
     let (settled, _) = counter.count("cancel", limits.settle(&second, Settlement::Cancel)).await;
     assert_eq!(settled.unwrap(), SettleOutcome::Settled(0));
+}
+
+async fn policies(counter: &mut Counter, tenant: &TenantDb, limits: &RateLimits) {
+    let policies = Policies::new(tenant.clone(), Arc::new(PolicyMemory::new(Arc::new(SystemClock))));
+    let check = check("named", 5, Algorithm::SlidingWindow);
+    policies.put(&name("plan"), Policy { quota: check.quota, shadow: false }).await.unwrap();
+    let run = async || {
+        let plan = name("plan");
+        let policy = policies.find(&[&plan]).await.unwrap()[0].unwrap();
+        decided(limits.check(&[Check { quota: policy.quota, ..check.clone() }]).await.unwrap())
+    };
+    run().await;
+    let (checked, cost) = counter.count("check, by a policy that was read within a second", run()).await;
+    assert_eq!(checked, [true]);
+    let Cost { round_trips, commands } = cost;
+    assert!(round_trips == 1 && commands <= 4, "a policy costs nothing more: {cost:?}");
 }
