@@ -16,11 +16,12 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 6] {
+fn families() -> [(&'static str, &'static [&'static Family]); 7] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("Sessions, owner the tenant", stores::sessions::FAMILIES),
         ("Circuit breakers, owner the tenant", stores::breakers::FAMILIES),
+        ("Rate limits, owner the tenant", stores::rate_limits::FAMILIES),
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),
         ("Operations, owner the tenant or `_system`", db::FAMILIES),
         ("Ways to the backend, owner `_system`", app::FAMILIES),

@@ -202,7 +202,8 @@ pub(super) async fn serve(
         }
     };
     let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
-    if is_overload && request.headers().contains_key(header::CONTENT_LENGTH) {
+    let is_refused_soon = is_overload || answer.as_ref().is_err_and(|problem| problem.code() == Code::RateLimited);
+    if is_refused_soon && request.headers().contains_key(header::CONTENT_LENGTH) {
         // A body that has come already is then skipped, and its connection kept: to make new ones is dear.
         tokio::task::yield_now().await;
     }

@@ -46,6 +46,8 @@ struct Treasure {
     made: String,
     reference: String,
     refresh_token: String,
+    /// Units that A holds of the limit of this name.
+    reservation: String,
 }
 
 /// The secret that no answer to B may hold.
@@ -59,8 +61,20 @@ async fn treasure(a: &Tenant, name: &'static str) -> Treasure {
     a.put(&format!("/v1/sessions/{own}"), put).await.expect(StatusCode::CREATED);
     let forced = json!({"state": "open", "reason": CANARY});
     a.post(&format!("/v1/breakers/{own}/force"), forced).await.expect(StatusCode::OK);
-    let text = |member: &str| made[member].as_str().unwrap().to_owned();
-    Treasure { name, own, made: text("id"), reference: text("ref"), refresh_token: text("refresh_token") }
+    let policy = json!({"limit": 1000, "window": "10d"});
+    a.put(&format!("/v1/ratelimit/policies/{own}"), policy).await.expect(StatusCode::CREATED);
+    let limit = json!({"key": name, "policy": name, "cost": 7});
+    a.post("/v1/ratelimit/check", limit.clone()).await.expect(StatusCode::OK);
+    let held = a.post("/v1/ratelimit/reserve", limit).await.expect(StatusCode::CREATED);
+    let text = |value: &Value, member: &str| value[member].as_str().unwrap().to_owned();
+    Treasure {
+        name,
+        own,
+        made: text(&made, "id"),
+        reference: text(&made, "ref"),
+        refresh_token: text(&made, "refresh_token"),
+        reservation: text(&held, "reservation"),
+    }
 }
 
 /// The state of everything that A has, but for what reading it changes.
@@ -77,6 +91,9 @@ async fn inventory(a: &Tenant, treasures: &[Treasure]) -> Vec<Value> {
         let breaker = a.get(&format!("/v1/breakers/{}", treasure.own)).await.expect(StatusCode::OK);
         assert_eq!(breaker["forced"]["reason"], CANARY, "{}", treasure.name);
         all.push(breaker);
+        let limit = a.get(&format!("/v1/ratelimit?key={0}&policy={0}", treasure.own)).await.expect(StatusCode::OK);
+        all.push(json!([limit["allowed"], limit["limit"], limit["current"]]));
+        all.push(a.get(&format!("/v1/ratelimit/policies/{}", treasure.own)).await.expect(StatusCode::OK));
     }
     all
 }
@@ -86,7 +103,15 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
     let mut answers: Vec<Answer> = Vec::new();
     let body = |value: Value| Some(value.to_string().into_bytes());
     for id in [&treasure.own, &treasure.made] {
-        let path = row.filled(|name| if name == "user_id" { treasure.own.clone() } else { id.clone() });
+        let path = row.filled(|name| match name {
+            "user_id" | "name" => treasure.own.clone(),
+            _ if row.path.contains("reservations") => treasure.reservation.clone(),
+            _ => id.clone(),
+        });
+        if row.path.starts_with("/v1/ratelimit") {
+            answers.extend(attempt_limit(row, b, treasure, &path).await);
+            continue;
+        }
         let send = |body| b.send(row.method.clone(), &path, body);
         let ids = json!([treasure.name, treasure.made]);
         match (row.method.as_str(), row.path.as_str()) {
@@ -153,6 +178,59 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
     for answer in answers {
         assert!(!format!("{answer:?}").contains(CANARY), "{row:?}: {answer:?}");
     }
+}
+
+/// The same for the rows of rate limits.
+async fn attempt_limit(row: &Row, b: &Caller, treasure: &Treasure, path: &str) -> Vec<Answer> {
+    let body = |value: Value| Some(value.to_string().into_bytes());
+    let key = &treasure.own;
+    let send = |path: String, body| async move { b.send(row.method.clone(), &path, body).await };
+    let forgotten = b.delete(&format!("/v1/ratelimit?key={key}")).await;
+    forgotten.expect(StatusCode::NO_CONTENT);
+    let own = json!({"key": treasure.name, "limit": 1000, "window": "10d"});
+    let by_policy = json!({"key": treasure.name, "policy": treasure.name});
+    let mut answers = match (row.method.as_str(), row.path.as_str()) {
+        ("POST", "/v1/ratelimit/check" | "/v1/ratelimit/enforce" | "/v1/ratelimit/reserve") => {
+            let counted = send(path.to_owned(), body(own)).await;
+            assert_eq!(counted.json()["current"], 1, "{row:?}: {counted:?}");
+            let unknown = send(path.to_owned(), body(by_policy)).await;
+            row.refused(&unknown, 404, "policy_not_found");
+            vec![counted, unknown]
+        }
+        ("GET", "/v1/ratelimit" | "/v1/ratelimit/enforce") => {
+            let counted = send(format!("{path}?key={key}&limit=1000&window=10d"), None).await;
+            let current = u64::from(path.ends_with("enforce"));
+            assert_eq!(counted.expect(StatusCode::OK)["current"], current, "{row:?}");
+            let unknown = send(format!("{path}?key={key}&policy={key}"), None).await;
+            row.refused(&unknown, 404, "policy_not_found");
+            vec![counted, unknown]
+        }
+        ("DELETE", "/v1/ratelimit") => vec![],
+        ("POST", "/v1/ratelimit/reservations/{id}/commit" | "/v1/ratelimit/reservations/{id}/cancel") => {
+            let unknown = send(path.to_owned(), body(json!({"cost": 1}))).await;
+            row.refused(&unknown, 404, "reservation_not_found");
+            vec![unknown]
+        }
+        ("GET", "/v1/ratelimit/policies") => {
+            let list = send(path.to_owned(), None).await;
+            assert_eq!(list.expect(StatusCode::OK)["items"], json!([]));
+            vec![list]
+        }
+        ("GET" | "DELETE", "/v1/ratelimit/policies/{name}") => {
+            let unknown = send(path.to_owned(), None).await;
+            row.refused(&unknown, 404, "policy_not_found");
+            vec![unknown]
+        }
+        ("PUT", "/v1/ratelimit/policies/{name}") => {
+            let made = send(path.to_owned(), body(json!({"limit": 1, "window": "1s"}))).await;
+            made.expect(StatusCode::CREATED);
+            b.delete(path).await.expect(StatusCode::NO_CONTENT);
+            vec![made]
+        }
+        (method, path) => panic!("{method} {path} is new: say here how it keeps tenants apart"),
+    };
+    answers.push(forgotten);
+    answers
 }
 
 async fn two_tenants_never_meet(on: On) {

@@ -5,6 +5,7 @@ mod api;
 mod authorization;
 mod backend_errors;
 mod breaker;
+mod breakers_store;
 mod chaos;
 mod command_counts;
 mod conformance;

@@ -8,10 +8,11 @@ local S, P, N, name = KEYS[1], KEYS[2], KEYS[3], ARGV[1]
 local failed = ARGV[3] ~= 'success'
 local stored = redis.call('HGET', S, name)
 local settings = redis.call('HGET', P, name)
--- A success where no failure is remembered and no window is kept, as nearly all are: nothing is written.
+-- A success where nothing is counted, as nearly all are: nothing is written. Lines of a window are from before it was
+-- taken from the settings.
 if not failed and not string.find(settings or ARGV[2], 'window=', 1, true) then
-  local head = not stored and '' or string.match(stored, '^closed since=[^\n]*')
-  if head and not string.find(head, ' row=', 1, true) then
+  local is_closed = not stored or string.find(stored, '^closed since=%d')
+  if is_closed and not (stored and (string.find(stored, ' row=', 1, true) or string.find(stored, '\n[ib]'))) then
     return { 'closed', 0, '' }
   end
 end

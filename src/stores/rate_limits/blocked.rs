@@ -129,7 +129,7 @@ impl Blocked {
             }
             return;
         }
-        let at = self.place(tenant, Partition::of(subject_text(&check.subject)));
+        let at = self.place(tenant, check.subject.partition());
         let Some(generation) = self.generations.get(at).map(|now| (at, now.load(Acquire))) else { return };
         // Read after the generation: whoever frees quota moves this one last.
         if self.forgotten.load(Acquire) != before.0 {
@@ -151,7 +151,7 @@ impl Blocked {
 
     /// Quota of this subject may have become free.
     pub(super) fn forget(&self, tenant: &TenantId, subject: &Subject) {
-        self.forget_in(tenant, Partition::of(subject_text(subject)));
+        self.forget_in(tenant, subject.partition());
     }
 
     /// Quota of the subject of this reservation may have become free.
@@ -178,14 +178,6 @@ impl Blocked {
 impl Row {
     fn goes_on(&self, now: u64) -> bool {
         now.saturating_sub(self.last) <= micros(LONGEST)
-    }
-}
-
-/// What a subject is routed by.
-fn subject_text(subject: &Subject) -> &str {
-    match subject {
-        Subject::Named(name) => name.as_str(),
-        Subject::Requests(key) => key.as_str(),
     }
 }
 

@@ -100,7 +100,11 @@ fn micros(time: Duration) -> u64 {
 impl Slices {
     /// Time is told by `clock`, which must not be set back.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Slices { slices: Cache::new(REMEMBERED), clock }
+        Slices::of(REMEMBERED, clock)
+    }
+
+    fn of(keys: usize, clock: Arc<dyn Clock>) -> Self {
+        Slices { slices: Cache::new(keys), clock }
     }
 
     /// A unit of what this process has for the key under this limit and burst, if there is one.

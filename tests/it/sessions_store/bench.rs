@@ -147,6 +147,11 @@ impl Bench {
         self.clock.as_ref().expect("time moves on the memory backend only").advance(Duration::from_secs(seconds));
     }
 
+    /// Moves the clock of the memory backend.
+    pub fn tick_millis(&self, millis: u64) {
+        self.clock.as_ref().expect("the memory backend").advance(Duration::from_millis(millis));
+    }
+
     /// Lets the next session be created later than the last one. A real clock ticks by itself.
     pub fn tick(&self) {
         if let Some(clock) = &self.clock {

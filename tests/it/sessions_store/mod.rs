@@ -26,7 +26,7 @@ macro_rules! on_every_backend {
     };
 }
 
-mod bench;
+pub mod bench;
 mod ending;
 mod eviction;
 mod limits;

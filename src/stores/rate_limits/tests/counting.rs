@@ -22,23 +22,3 @@ async fn the_limit_is_what_is_allowed_under_every_algorithm() {
         }
     }
 }
-
-#[tokio::test]
-async fn checks_are_counted_all_or_none_wherever_they_lie() {
-    let (one, apart, beside) = keys();
-    for algorithm in Algorithm::ALL {
-        for other in [&apart, &beside] {
-            let bench = Bench::new();
-            let (a, b) =
-                (check(&one, quota(*algorithm, 3, 0, 60_000), 1), check(other, quota(*algorithm, 2, 0, 60_000), 1));
-            for n in 1..=2 {
-                let decisions = bench.all(&[a.clone(), b.clone()]).await;
-                assert!(decisions.iter().all(|decision| decision.allowed && decision.current == n), "{decisions:?}");
-            }
-            let decisions = bench.all(&[a.clone(), b.clone()]).await;
-            assert_eq!(decisions.iter().map(|d| (d.allowed, d.current)).collect::<Vec<_>>(), [(true, 2), (false, 2)]);
-            assert!(decisions[1].retry_after > Duration::ZERO);
-            assert_eq!(bench.check(&a).await.current, 3, "{algorithm:?}: nothing was counted, nothing is held");
-        }
-    }
-}

@@ -10,7 +10,11 @@ use std::time::Duration;
 
 mod counting;
 mod model;
+mod numbers;
 mod random;
+mod reservations;
+mod resets;
+mod together;
 
 const START: u64 = 1_700_000_000_000;
 

@@ -155,7 +155,7 @@ async fn a_shadow_denies_nothing_and_is_not_told_of(app: App) {
         );
         assert_eq!((&body["retry_after_ms"], answer.header("ratelimit")), (&json!(0), ""));
     }
-    let both = json!({"checks": [{"key": "k", "policy": "trial"}, one_of(1, "k")]});
+    let both = json!({"checks": [{"key": "k", "policy": "trial"}, one_of(1, "other")]});
     tenant.post("/v1/ratelimit/enforce", both.clone()).await.expect(StatusCode::OK);
     let answer = tenant.post("/v1/ratelimit/enforce", both).await;
     assert_eq!(answer.refused(429, "rate_limited")["violated-policies"], json!(["default"]));

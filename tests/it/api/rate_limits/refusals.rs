@@ -68,8 +68,9 @@ fn faulty() -> Vec<(Value, &'static str)> {
 /// The problem, if it is this one and points there first.
 #[track_caller]
 fn pointed(answer: &Answer, status: u16, code: &str, pointer: &str) {
+    let found = &answer.json()["errors"][0]["pointer"];
+    assert_eq!((answer.status.as_u16(), found), (status, &json!(pointer)), "{}", answer.text);
     let problem = answer.refused(status, code);
-    assert_eq!(problem["errors"][0]["pointer"], pointer, "{problem}");
     for inside in ["canary", "leaky", "serde", "invalid type", "u64"] {
         assert!(!answer.text.contains(inside), "{problem}");
     }
