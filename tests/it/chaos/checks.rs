@@ -181,7 +181,9 @@ async fn no_check_is_counted_twice_while_answers_over_rest_are_lost() {
     let faults = [Fault::HangUpAfter, Fault::Truncated, Fault::ResetAfter, Fault::HangUpBefore, Fault::answer(503, "")];
     under_faults(&redis, &app, async |end| {
         let these = faults.clone();
-        double.inject(move |number, _| (number % 12 == 0).then(|| these[number as usize / 12 % these.len()].clone()));
+        double.inject(move |number, _| {
+            number.is_multiple_of(12).then(|| these[number as usize / 12 % these.len()].clone())
+        });
         tokio::time::sleep_until(end.into()).await;
         double.heal();
     })

@@ -1,6 +1,6 @@
 //! Rows of the rate limits.
 
-use super::{Counter, name};
+use super::{Cost, Counter, name};
 use agentapi::db::{Partition, TenantDb};
 use agentapi::stores::rate_limits::policies::{Policies, Policy, PolicyMemory, PutPolicyOutcome};
 use agentapi::stores::rate_limits::{
@@ -74,21 +74,7 @@ pub async fn every_operation(counter: &mut Counter, tenant: &TenantDb) {
     assert_eq!((seen.unwrap().current, cost.round_trips), (2, 1));
     assert!(counter.count("reset a key of 4 algorithms", limits.reset(&one.subject)).await.0.unwrap());
     reservations(counter, &limits).await;
-    policies(counter, tenant).await;
-}
-
-async fn policies(counter: &mut Counter, tenant: &TenantDb) {
-    let policies = Policies::new(tenant.clone(), Arc::new(PolicyMemory::new(Arc::new(SteadyClock::start()))));
-    let gold = name("gold");
-    let policy = Policy { quota: check("any", 5, Algorithm::SlidingWindow).quota, shadow: false };
-    let (put, _) = counter.count("put a policy", policies.put(&gold, policy)).await;
-    assert_eq!(put.unwrap(), PutPolicyOutcome::Created);
-    let (found, cost) = counter.count("find the policy of a check, once a second", policies.find(&[&gold])).await;
-    assert_eq!((found.unwrap(), cost.round_trips), (vec![Some(policy)], 1));
-    let (listed, cost) = counter.count("list a page of policies", policies.list(None, 100)).await;
-    assert_eq!((listed.unwrap().items.len(), cost.round_trips), (1, 1));
-    let (deleted, _) = counter.count("delete a policy", policies.delete(&gold)).await;
-    assert!(deleted.unwrap());
+    policies(counter, tenant, &limits).await;
 }
 
 async fn reservations(counter: &mut Counter, limits: &RateLimits) {
@@ -107,4 +93,26 @@ async fn reservations(counter: &mut Counter, limits: &RateLimits) {
     assert_eq!(settled.unwrap(), SettleOutcome::Settled(2));
     let (settled, _) = counter.count("cancel", limits.settle(&second, Settlement::Cancel)).await;
     assert_eq!(settled.unwrap(), SettleOutcome::Settled(0));
+}
+
+async fn policies(counter: &mut Counter, tenant: &TenantDb, limits: &RateLimits) {
+    let policies = Policies::new(tenant.clone(), Arc::new(PolicyMemory::new(Arc::new(SteadyClock::start()))));
+    let (gold, check) = (name("gold"), check("named", 5, Algorithm::SlidingWindow));
+    let policy = Policy { quota: check.quota, shadow: false };
+    let (put, _) = counter.count("put a policy", policies.put(&gold, policy)).await;
+    assert_eq!(put.unwrap(), PutPolicyOutcome::Created);
+    let (found, cost) = counter.count("find the policy of a check, once a second", policies.find(&[&gold])).await;
+    assert_eq!((found.unwrap(), cost.round_trips), (vec![Some(policy)], 1));
+    let by_policy = async {
+        let quota = policies.find(&[&gold]).await.unwrap()[0].unwrap().quota;
+        decided(limits.check(&[Check { quota, ..check.clone() }]).await.unwrap())
+    };
+    let (checked, cost) = counter.count("check, by a policy that was read within a second", by_policy).await;
+    assert_eq!(checked, [true]);
+    let Cost { round_trips, commands } = cost;
+    assert!(round_trips == 1 && commands <= 4, "a policy costs nothing more: {cost:?}");
+    let (listed, cost) = counter.count("list a page of policies", policies.list(None, 100)).await;
+    assert_eq!((listed.unwrap().items.len(), cost.round_trips), (1, 1));
+    let (deleted, _) = counter.count("delete a policy", policies.delete(&gold)).await;
+    assert!(deleted.unwrap());
 }

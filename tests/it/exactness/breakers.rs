@@ -97,7 +97,7 @@ async fn many_reports_are_one_opening(on: On) {
     two.breaker(json!({"failure_threshold": 5, "timeout": "1h"})).await;
     assert_eq!(two.openings().await, 0);
     let told = two
-        .ask(2, async |caller, _| {
+        .ask(1, async |caller, _| {
             caller.post("/v1/breakers/upstream/report", json!({"outcome": "failure"})).await.expect(StatusCode::OK)
         })
         .await;

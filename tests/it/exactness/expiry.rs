@@ -81,8 +81,9 @@ async fn no_limiter_outlives_its_window_whatever_was_done_to_it() {
             ask(caller, &body).await;
         }
         two.current(&body).await;
-        let held = caller.post("/v1/ratelimit/reserve", check("held", 5, algorithm)).await.expect(StatusCode::OK);
-        let settled = caller.post("/v1/ratelimit/reserve", check("settled", 5, algorithm)).await.expect(StatusCode::OK);
+        let held = caller.post("/v1/ratelimit/reserve", check("held", 5, algorithm)).await.expect(StatusCode::CREATED);
+        let settled =
+            caller.post("/v1/ratelimit/reserve", check("settled", 5, algorithm)).await.expect(StatusCode::CREATED);
         assert!(held["reservation"].is_string(), "{held}");
         let settle = format!("/v1/ratelimit/reservations/{}/commit", settled["reservation"].as_str().expect("an id"));
         caller.post(&settle, serde_json::json!({"cost": 1})).await.expect(StatusCode::OK);

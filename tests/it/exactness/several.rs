@@ -30,8 +30,13 @@ fn results<'a>(answer: &'a Value, checks: &[Value]) -> Vec<&'a Value> {
     let results: Vec<&Value> = answer["results"].as_array().expect("results").iter().collect();
     assert_eq!(results.len(), checks.len());
     assert!(results.iter().zip(checks).all(|(result, check)| result["key"] == check["key"]), "{answer}");
-    let violated: Vec<&Value> =
-        results.iter().filter(|result| !is_allowed(result)).map(|result| &result["key"]).collect();
+    // A key may be asked for twice in one call.
+    let mut violated: Vec<&Value> = Vec::new();
+    for result in results.iter().filter(|result| !is_allowed(result)) {
+        if !violated.contains(&&result["key"]) {
+            violated.push(&result["key"]);
+        }
+    }
     assert_eq!(answer["violated"].as_array().expect("a list").iter().collect::<Vec<_>>(), violated, "{answer}");
     assert_eq!(is_allowed(answer), violated.is_empty(), "{answer}");
     assert_eq!(number(answer, "retry_after_ms") > 0, !violated.is_empty(), "{answer}");
@@ -46,7 +51,7 @@ async fn the_smallest_limit_decides(on: On, together: bool) {
         let checks: Vec<Value> =
             keys(3, together).iter().zip(LIMITS).map(|(key, limit)| check(key, limit, algorithm)).collect();
         let call = json!({"checks": checks});
-        let answers = two.ask(2, async |caller, _| ask(caller, &call).await).await;
+        let answers = two.ask(1, async |caller, _| ask(caller, &call).await).await;
         let mut allowed = 0;
         for answer in &answers {
             let results = results(answer, &checks);
@@ -105,7 +110,7 @@ async fn overlapping_calls_count_what_was_allowed(on: On) {
         1 => json!({"checks": [one(n), one(n / 5)]}),
         _ => json!({"checks": [one(n / 3)]}),
     };
-    let answers = two.ask(6, async |caller, n| (of(n), ask(caller, &of(n)).await)).await;
+    let answers = two.ask(4, async |caller, n| (of(n), ask(caller, &of(n)).await)).await;
     let mut used = vec![0; keys.len()];
     for (call, answer) in &answers {
         let checks = call["checks"].as_array().expect("checks");
