@@ -142,7 +142,7 @@ async fn ask_for(check: &Check, mut waiting: VecDeque<Waiting>) {
         let many = waiting.len().min(most).min(fit).max(1);
         let all = Check { cost: check.cost.saturating_mul(many as u64), ..check.clone() };
         let asked = backend.check(from_ref(&all)).await;
-        match asked.as_ref().map(|checked| decided(checked)) {
+        match asked.as_ref().map(decided) {
             Ok(Some(decision)) if decision.allowed => {
                 for (told, (_, tell)) in waiting.drain(..many).enumerate() {
                     let after = check.cost.saturating_mul((many - 1 - told) as u64);
