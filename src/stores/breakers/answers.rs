@@ -24,7 +24,7 @@ pub(super) struct AcquireAnswer {
 
 impl AcquireAnswer {
     pub(super) fn new(acquired: Acquired, degraded: bool) -> Self {
-        let Acquired { allowed, state, permit, retry_after } = acquired;
+        let Acquired { allowed, state, permit, retry_after, until_further_notice: _ } = acquired;
         AcquireAnswer { allowed, state, permit, retry_after_ms: millis(retry_after), degraded: said(degraded) }
     }
 }
