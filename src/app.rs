@@ -5,6 +5,7 @@ mod idempotency;
 mod monitor;
 mod request_limit;
 mod same_database;
+mod stores;
 mod upkeep;
 
 use crate::admin;
@@ -13,15 +14,11 @@ use crate::config::Config;
 use crate::db::transport::door::DOOR;
 use crate::db::transport::doors::Doors;
 use crate::db::transport::layers::metrics::BackendMetrics;
+use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
-use crate::stores::breakers::{Transitions, routes as breakers};
-use crate::stores::rate_limits::policies::PolicyMemory;
-use crate::stores::rate_limits::{Guard, routes as rate_limits};
-use crate::stores::sessions::standby::{Bounds, Standby};
-use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use actix_web::web;
 use idempotency::Records;
@@ -31,6 +28,7 @@ use request_limit::Limit;
 use same_database::SameDatabase;
 use std::sync::Arc;
 use std::time::Duration;
+use stores::{Ground, Stores};
 
 pub use backend::StartError;
 
@@ -44,12 +42,8 @@ pub struct Application {
     database: Database,
     doors: Doors,
     same_database: Option<SameDatabase>,
-    sessions: web::Data<sessions::OpenSessions>,
-    rate_limits: web::Data<rate_limits::OpenRateLimits>,
-    sessions_upkeep: Arc<Upkeep>,
-    breakers: web::Data<breakers::OpenBreakers>,
-    standby: Option<Arc<Standby>>,
-    embedded: Vec<Arc<crate::db::transport::memory::Memory>>,
+    stores: Stores,
+    embedded: Vec<Arc<Memory>>,
     registry: Arc<Registry>,
     monitor: Monitor,
     metrics: Arc<Metrics>,
@@ -70,40 +64,26 @@ impl Application {
         let http_metrics = HttpMetrics::register(&mut metrics);
         let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
         admission.register(&mut metrics);
-        let mut backend = backend::open(&config, &clock, &backend_metrics)?;
-        let outage = backend.outage.clone();
-        let steady = Arc::new(SteadyClock::start());
-        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), steady.clone()));
-        guard.register(&mut metrics);
-        backend.embedded.push(guard.memory().clone());
+        let backend = backend::open(&config, &clock, &backend_metrics)?;
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
-        let limit = || Arc::new(Limit::new(config.rate_limits, guard.clone(), database.clone()));
-        let request_limit = config.rate_limits.enabled.then(limit);
         let sessions_in = Database::new(backend.sessions, &config.key_prefix, BackendClock::new(clock));
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
-        let sessions_upkeep = Arc::new(Upkeep::default());
-        upkeep::register(&mut metrics, &sessions_upkeep);
-        let settings = config.sessions.clone();
-        let policies = Arc::new(PolicyMemory::new(steady.clone()));
-        let fields = QuotaFields { legacy: config.rate_limits.legacy_headers };
-        let rate_limits = rate_limits::OpenRateLimits::new(database.clone(), guard, policies, fields);
-        let registry =
-            Registry::new(database.system(), steady, RegistrySettings::default()).recalling_in(outage.clone());
-        let standby = match config.session_fallback {
-            SessionFallback::None => None,
-            SessionFallback::Memory => {
-                let (sessions_in, upkeep) = (sessions_in.clone(), sessions_upkeep.clone());
-                let bounds = Bounds::default();
-                Some(Standby::new(outage, sessions_in, backend_clock, settings.clone(), upkeep, bounds))
-            }
-        };
-        let open = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
-        let transitions = Arc::new(Transitions::default());
-        transitions.register(&mut metrics);
-        let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
-        let stand_in = standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
+        let steady = Arc::new(SteadyClock::start());
+        let stores = Stores::open(Ground {
+            config: &config,
+            database: &database,
+            sessions_in,
+            backend_clock,
+            steady: steady.clone(),
+            outage: &backend.outage,
+            metrics: &mut metrics,
+        });
+        let limit = || Arc::new(Limit::new(config.rate_limits, stores.guard.clone(), database.clone()));
+        let registry = Registry::new(database.system(), steady, RegistrySettings::default());
+        let registry = registry.recalling_in(backend.outage.clone());
+        let stand_in = stores.standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
         Ok(Application {
             registry: Arc::new(registry),
@@ -114,21 +94,17 @@ impl Application {
                 draining.clone(),
                 config.platform.request_timeout,
             ),
+            request_limit: config.rate_limits.enabled.then(limit),
             config: Arc::new(config),
             database,
             doors: backend.doors,
             same_database: backend.same_database,
-            sessions: web::Data::new(open),
-            rate_limits: web::Data::new(rate_limits),
-            sessions_upkeep,
-            breakers: web::Data::new(breakers),
-            standby,
-            embedded: backend.embedded,
+            embedded: backend.embedded.into_iter().chain([stores.guard.memory().clone()]).collect(),
+            stores,
             metrics: Arc::new(metrics),
             http_metrics,
             draining,
             admission,
-            request_limit,
         })
     }
 
@@ -151,7 +127,7 @@ impl Application {
     /// whether two ways lead to one database, standing in for the backend where that is wanted, and clearing
     /// what has ended.
     pub fn start_background(&self) {
-        if let Some(standby) = &self.standby {
+        if let Some(standby) = &self.stores.standby {
             tokio::spawn(standby.clone().follow());
         }
         tokio::spawn(self.monitor.clone().watch());
@@ -159,7 +135,7 @@ impl Application {
             tokio::spawn(same_database.find_out());
         }
         tokio::spawn(upkeep::run(
-            self.sessions_upkeep.clone(),
+            self.stores.sessions_upkeep.clone(),
             self.embedded.clone(),
             self.config.sessions.cleanup_interval,
         ));
@@ -172,7 +148,7 @@ impl Application {
 
     /// After the last answer: lets what only this process knows reach the backend, if it can in this time.
     pub async fn finish(&self, patience: Duration) {
-        if let Some(standby) = &self.standby {
+        if let Some(standby) = &self.stores.standby {
             standby.finish(patience).await;
         }
     }
@@ -190,10 +166,8 @@ pub fn described() -> Endpoints {
     table(true).and(http::health(nothing, Arc::new(Metrics::default()), None))
 }
 
-/// The endpoints of all slices. A new store adds its line here.
 fn table(with_admin: bool) -> Endpoints {
-    let stores = sessions::endpoints().and(breakers::endpoints()).and(rate_limits::endpoints());
-    if with_admin { stores.and(admin::endpoints()) } else { stores }
+    if with_admin { stores::endpoints().and(admin::endpoints()) } else { stores::endpoints() }
 }
 
 impl Site for Application {
@@ -222,7 +196,7 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
-        config.app_data(self.sessions.clone()).app_data(self.breakers.clone()).app_data(self.rate_limits.clone());
+        self.stores.provide(config);
         config.app_data(proxies).app_data(doors);
     }
 }

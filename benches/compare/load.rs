@@ -46,12 +46,16 @@ pub struct Request<'a> {
     pub is_refused: bool,
 }
 
-/// Writes down for `wrk` that it posts this JSON.
-pub fn post(directory: &Path, name: &str, body: &Value) -> Result<PathBuf, Failure> {
+/// Writes down for `wrk` that it posts these JSON bodies, by turns.
+pub fn post(directory: &Path, name: &str, bodies: &[Value]) -> Result<PathBuf, Failure> {
     let file = directory.join(name).with_extension("lua");
-    let body = body.to_string();
-    let script = "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\n";
-    std::fs::write(&file, format!("{script}wrk.body = [[{body}]]\n"))?;
+    let bodies: String = bodies.iter().map(|body| format!("[[{body}]],\n")).collect();
+    let script = format!(
+        "wrk.method = 'POST'\nwrk.headers['Content-Type'] = 'application/json'\nlocal requests, turn = {{\n{bodies}}}, 0\n\
+         function init() for n, body in ipairs(requests) do requests[n] = wrk.format(nil, nil, nil, body) end end\n\
+         function request() turn = turn % #requests + 1 return requests[turn] end\n"
+    );
+    std::fs::write(&file, script)?;
     Ok(file)
 }
 

@@ -7,6 +7,9 @@ use crate::server::call;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
+/// Keys that nobody else asks for at the same time, so that each check is a question of its own.
+const KEYS: usize = 1000;
+
 /// The requests: a name, a path, the file that says what is posted, whether it is refused.
 pub struct Posts(Vec<(&'static str, &'static str, PathBuf, bool)>);
 
@@ -22,17 +25,19 @@ impl Posts {
         insert(&mut denied, "window", json!("1h"));
         let (check, enforce) = ("/v1/ratelimit/check", "/v1/ratelimit/enforce");
         let (acquire, report) = ("/v1/breakers/bench/acquire", "/v1/breakers/bench/report");
+        let many_keys = (0..KEYS).map(|n| limit(&format!("bench:window:{n}"), 1_000_000)).collect();
         let wanted = [
-            ("check, sliding_window", check, limit("bench:window", 1_000_000_000), false),
-            ("check, token_bucket", check, bucket, false),
-            ("enforce, denied", enforce, denied, true),
-            ("acquire, closed", acquire, json!({}), false),
-            ("report, success", report, json!({"outcome": "success"}), false),
+            ("check, one key for all", check, vec![limit("bench:window", 1_000_000_000)], false),
+            ("check, 1000 keys by turns", check, many_keys, false),
+            ("check, token_bucket", check, vec![bucket], false),
+            ("enforce, denied", enforce, vec![denied], true),
+            ("acquire, closed", acquire, vec![json!({})], false),
+            ("report, success", report, vec![json!({"outcome": "success"})], false),
         ];
         let mut posts = Vec::new();
-        for (n, (name, path, body, is_refused)) in wanted.into_iter().enumerate() {
-            call(server, "POST", path, api_key, Some(&body))?.expect(200)?;
-            posts.push((name, path, post(directory, &format!("post-{n}"), &body)?, is_refused));
+        for (n, (name, path, bodies, is_refused)) in wanted.into_iter().enumerate() {
+            call(server, "POST", path, api_key, bodies.first())?.expect(200)?;
+            posts.push((name, path, post(directory, &format!("post-{n}"), &bodies)?, is_refused));
         }
         Ok(Posts(posts))
     }

@@ -107,7 +107,7 @@ impl Blocked {
         let (at, number) = row.generation;
         let is_known = self.generations.get(at).is_some_and(|now| now.load(Acquire) == number);
         let holds = passed < LONGEST && passed < row.decision.retry_after;
-        if !is_known || !holds || check.cost < row.cost || row.length + 1 < FROM {
+        if !is_known || !holds || check.cost != row.cost || row.length + 1 < FROM {
             return Err(before);
         }
         row.length = row.length.saturating_add(1);

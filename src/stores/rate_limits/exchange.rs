@@ -45,8 +45,13 @@ impl<'a> Exchange<'a> {
     /// Reads what a script answered to them.
     pub fn read(&self, reply: Reply) -> Result<Answer, db::Error> {
         let numbers = reply.array()?.into_iter().map(Reply::count).collect::<Result<Vec<u64>, _>>()?;
-        if let [place] = numbers.as_slice() {
-            return Ok(Answer::Crowded(usize::try_from(*place).unwrap_or(usize::MAX)));
+        match *numbers.as_slice() {
+            [place] => return Ok(Answer::Crowded(usize::try_from(place).unwrap_or(usize::MAX))),
+            [current, reset] => {
+                let (reset, retry_after) = (Duration::from_millis(reset), Duration::ZERO);
+                return Ok(Answer::Decided(vec![Decision { allowed: true, current, reset, retry_after }], None));
+            }
+            _ => {}
         }
         let (of_checks, rest) = numbers.as_chunks::<4>();
         if of_checks.len() != self.checks.len() {

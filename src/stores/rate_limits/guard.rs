@@ -10,6 +10,7 @@ use super::RateLimits;
 use super::blocked::Blocked;
 use super::counts::{Counts, Outcome};
 use super::settings::Fail;
+use super::together::Together;
 use super::types::{Algorithm, Check, Checked, Decision, Error, Quota, Subject, Told};
 use super::types::{ReserveOutcome, SettleOutcome, Settlement};
 use crate::base::clock::Clock;
@@ -38,6 +39,7 @@ pub struct Guard {
     room: AtomicI64,
     local: Database,
     blocked: Blocked,
+    together: Together,
     counts: Arc<Counts>,
 }
 
@@ -46,8 +48,8 @@ impl Guard {
     pub fn new(fail: Fail, outage: Outage, clock: Arc<dyn Clock>) -> Self {
         let memory = Arc::new(Memory::new(clock.clone()));
         let local = Database::new(memory.clone(), "local", BackendClock::new(clock.clone()));
-        let (blocked, counts) = (Blocked::new(clock), Arc::default());
-        Guard { fail, outage, memory, most_keys: MOST_KEYS, room: AtomicI64::new(0), local, blocked, counts }
+        let (blocked, together, counts) = (Blocked::new(clock), Together::new(), Arc::default());
+        Guard { fail, outage, memory, most_keys: MOST_KEYS, room: AtomicI64::new(0), local, blocked, together, counts }
     }
 
     /// What is counted in this process, to be swept now and then.
@@ -105,7 +107,7 @@ impl Guarded {
     /// # Errors
     /// When not even this process can.
     pub async fn check(&self, checks: &[Check]) -> Result<Told<Checked>, Error> {
-        let Guard { blocked, counts, .. } = &*self.guard;
+        let Guard { blocked, together, counts, .. } = &*self.guard;
         let alone = match checks {
             [check] => match blocked.denial(&self.tenant, check) {
                 Ok(decision) => {
@@ -116,7 +118,13 @@ impl Guarded {
             },
             _ => None,
         };
-        let told = self.told(self.backend.check(checks), || self.approximate(checks)).await?;
+        let exact = async {
+            match alone {
+                Some((check, _)) if !check.shadow => together.check(&self.tenant, check, &self.backend).await,
+                _ => self.backend.check(checks).await,
+            }
+        };
+        let told = self.told(exact, || self.approximate(checks)).await?;
         match &told {
             Told::Exact(Checked::Decided(decisions)) => {
                 if let (Some((check, before)), [decision]) = (alone, decisions.as_slice()) {

@@ -23,6 +23,7 @@ mod slices;
 mod store;
 #[cfg(test)]
 mod tests;
+mod together;
 mod types;
 #[cfg(test)]
 mod wire;

@@ -1,47 +1,52 @@
 -- Stands before everything in check.lua, so that the usual check pays for nothing else: one check with sliding_window
--- that is allowed, of a subject with no other window and nothing held. Whatever else there is falls through.
+-- that is allowed, of a subject with no other window and nothing held; its answer is {units used, ms until quota comes
+-- back}. Whatever else there is falls through, with what is known of the state and of the time.
 -- The same rule as in algorithms.lua; 4096ths keep all products below 2^53, where numbers are exact.
-local time = redis.call('TIME')
-local micros = time[2]
-local now = time[1] * 1000 + (micros - micros % 1000) / 1000
-local stored = redis.call('GET', KEYS[1])
+local stored, now
 
-if #ARGV == 4 and ARGV[1] == 'sliding_window' then
-  local head, window, expires, start, previous, current
+if ARGV[1] == 'sliding_window' and not ARGV[5] then
+  local call, state, length = redis.call, KEYS[1], ARGV[2]
+  -- The state ends with its only line: how long it lives yet tells the time, and costs half of what TIME does.
+  local left = call('PTTL', state)
+  stored = left >= 0 and call('GET', state)
+  local window, expires, start, previous, place, current
   if stored then
-    head, window, expires, start, previous, current =
-      string.match(stored, '^(sliding_window (%d+) (%d+) 0 0 (%d+) (%d+) )(%d+)$')
+    window, expires, start, previous, place, current =
+      string.match(stored, '^sliding_window (%d+) (%d+) 0 0 (%d+) (%d+) ()(%d+)$')
   end
-  if not stored or window == ARGV[2] then
-    local length, cost = ARGV[2] + 0, ARGV[4] + 0
-    local elapsed = stored and now - start or 2 * length
-    local used = cost
-    if elapsed < 0 then
-      elapsed = 0
+  local cost, room = ARGV[4] + 0, ARGV[3] + 0
+  if window == length then
+    length, now = length + 0, expires - left
+    local elapsed = now - start
+    local fading, used = previous, current + cost
+    local rolls = elapsed >= length
+    if rolls then
+      elapsed, fading, used = elapsed - length, current, cost
     end
-    if elapsed < length then
+    local written = used
+    if fading ~= '0' then
       local share = (length - elapsed) * 4096
-      local weighed = previous * ((share - share % length) / length)
-      current = current + cost
-      used = current + (weighed - weighed % 4096) / 4096
-    elseif elapsed < 2 * length and current ~= '0' then
-      elapsed = elapsed - length
-      local share = (length - elapsed) * 4096
-      local weighed = current * ((share - share % length) / length)
-      used = cost + (weighed - weighed % 4096) / 4096
-      expires = string.format('%.0f', start + 3 * length)
-      head = string.format('sliding_window %s %s 0 0 %.0f %s ', ARGV[2], expires, start + length, current)
-      current = cost
-    else
-      elapsed = 0
-      expires = string.format('%.0f', now + 2 * length)
-      head = string.format('sliding_window %s %s 0 0 %.0f 0 ', ARGV[2], expires, now)
-      current = cost
+      local weighed = fading * ((share - share % length) / length)
+      used = used + (weighed - weighed % 4096) / 4096
     end
-    if used <= ARGV[3] + 0 then
-      redis.call('SET', KEYS[1], head .. current, 'PXAT', expires)
-      return { 1, used, length - elapsed, 0 }
+    if used <= room and elapsed >= 0 and elapsed < length and not (rolls and fading == '0') then
+      if rolls then
+        start = start + length
+        expires = string.format('%.0f', start + 2 * length)
+        stored = string.format('sliding_window %s %s 0 0 %.0f %s %.0f', window, expires, start, fading, cost)
+        call('SET', state, stored, 'PXAT', expires)
+      else
+        call('SET', state, string.sub(stored, 1, place - 1) .. written, 'KEEPTTL')
+      end
+      return { used, length - elapsed }
     end
+  elseif not stored and cost <= room then
+    local time = call('TIME')
+    local micros = time[2]
+    now = time[1] * 1000 + (micros - micros % 1000) / 1000
+    local expires = string.format('%.0f', now + 2 * length)
+    call('SET', state, string.format('sliding_window %s %s 0 0 %.0f 0 %.0f', length, expires, now, cost), 'PXAT', expires)
+    return { cost, length }
   end
 end
 

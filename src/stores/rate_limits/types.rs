@@ -140,7 +140,7 @@ pub enum Subject {
 }
 
 /// A question: may it use so much more of this?
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Check {
     /// Whose uses.
     pub subject: Subject,

@@ -69,8 +69,12 @@ impl World {
 
     /// What one request gets of this instance.
     pub(super) fn over(&self, instance: &Arc<Guard>, tenant: &str) -> Guarded {
-        let tenant = TenantId::parse(tenant).unwrap();
-        instance.over(&tenant, RateLimits::new(self.database.tenant(&tenant)))
+        instance.over(&TenantId::parse(tenant).unwrap(), self.limits(tenant))
+    }
+
+    /// The limits of the backend.
+    pub(super) fn limits(&self, tenant: &str) -> RateLimits {
+        RateLimits::new(self.database.tenant(&TenantId::parse(tenant).unwrap()))
     }
 
     pub(super) fn pass(&self, millis: u64) {

@@ -5,9 +5,11 @@ use agentapi::base::clock::SystemClock;
 use agentapi::base::text::{Name, TenantId};
 use agentapi::db::transport::{Execution, RedisTransport};
 use agentapi::db::{BackendClock, Batch, Database, Effect, Reply};
+use agentapi::stores::rate_limits::policies::{Policies, PolicyMemory};
 use agentapi::stores::rate_limits::{
     Algorithm, Check, Checked, Decision, Quota, RateLimits, Reservation, ReserveOutcome, Subject,
 };
+use agentapi::tenancy::SteadyClock;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -36,6 +38,7 @@ impl RedisTransport for Noting {
 
 pub struct Bench {
     pub limits: RateLimits,
+    pub policies: Policies,
     pub backend: Backend,
     noting: Arc<Noting>,
     prefix: String,
@@ -47,7 +50,10 @@ impl Bench {
         let prefix = format!("limits{}", NEXT.fetch_add(1, Ordering::Relaxed));
         let (ran, twice) = (Mutex::default(), AtomicBool::new(false));
         let noting = Arc::new(Noting { inner: backend.transport.clone(), ran, twice });
-        Bench { limits: limits(noting.clone(), &prefix), backend, noting, prefix }
+        let database = Database::new(noting.clone(), &prefix, BackendClock::new(Arc::new(SystemClock)));
+        let db = database.tenant(&TenantId::parse("acme").unwrap());
+        let policies = Policies::new(db.clone(), Arc::new(PolicyMemory::new(Arc::new(SteadyClock::start()))));
+        Bench { limits: RateLimits::new(db), policies, backend, noting, prefix }
     }
 
     pub fn memory() -> Bench {
@@ -102,11 +108,6 @@ impl Bench {
         }
         endless
     }
-}
-
-fn limits(transport: Arc<dyn RedisTransport>, prefix: &str) -> RateLimits {
-    let database = Database::new(transport, prefix, BackendClock::new(Arc::new(SystemClock)));
-    RateLimits::new(database.tenant(&TenantId::parse("acme").unwrap()))
 }
 
 pub fn decided(checked: Checked) -> Vec<Decision> {

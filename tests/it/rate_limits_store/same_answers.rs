@@ -26,7 +26,10 @@ impl ToldTime {
         let (seconds, micros) = (self.clock.micros() / 1_000_000, self.clock.micros() % 1_000_000);
         let head = format!(
             "local real = redis local redis = {{ pcall = real.pcall, call = function(name, ...) \
-             if name == 'TIME' then return {{ '{seconds}', '{micros}' }} end return real.call(name, ...) end }} "
+             if name == 'TIME' then return {{ '{seconds}', '{micros}' }} end \
+             if name == 'PTTL' then local ends = real.call('PEXPIRETIME', ...) \
+             return ends >= {millis} and ends - {millis} or -2 end return real.call(name, ...) end }} ",
+            millis = self.clock.micros() / 1000
         );
         let text = format!("{head}{}", script.text());
         raw(["EVAL".into(), text.into()].into_iter().chain(command.args().iter().skip(2).cloned()))

@@ -1,6 +1,8 @@
 //! Each script on each backend, with all that it can answer, and again where it may be repeated.
 
 use super::bench::{Bench, check};
+use agentapi::base::text::Name;
+use agentapi::stores::rate_limits::policies::{Policy, PutPolicyOutcome};
 use agentapi::stores::rate_limits::{Algorithm, Check, Checked, ReserveOutcome, SCRIPTS, SettleOutcome, Settlement};
 use std::time::Duration;
 
@@ -45,9 +47,28 @@ async fn each_script_answers_the_same(bench: &Bench) {
         assert_eq!(bench.limits.reset(&subject).await, Ok(true), "{key}");
         assert_eq!(bench.limits.reset(&subject).await, Ok(false), "{key}");
     }
+    policies(bench).await;
     let mut all: Vec<&str> = SCRIPTS.iter().map(|script| script.name()).collect();
     all.sort_unstable();
     assert_eq!(bench.ran(), all, "each has been run");
+}
+
+async fn policies(bench: &Bench) {
+    let [one, other] = ["one", "other"].map(|name| Name::parse(name).unwrap());
+    let policy =
+        |limit| Policy { quota: check("any", Algorithm::TokenBucket, limit, HOUR, 1).quota, shadow: limit == 2 };
+    for (name, limit, outcome) in [
+        (&one, 1, PutPolicyOutcome::Created),
+        (&one, 2, PutPolicyOutcome::Replaced),
+        (&other, 3, PutPolicyOutcome::Created),
+    ] {
+        assert_eq!(bench.policies.put(name, policy(limit)).await, Ok(outcome));
+    }
+    let page = bench.policies.list(None, 1).await.unwrap();
+    assert_eq!((page.items, page.next.as_deref()), (vec![(one.clone(), policy(2))], Some("one")));
+    let page = bench.policies.list(Some("one"), 1).await.unwrap();
+    assert_eq!((page.items, page.next), (vec![(other, policy(3))], None));
+    assert_eq!((bench.policies.delete(&one).await, bench.policies.delete(&one).await), (Ok(true), Ok(false)));
 }
 
 async fn what_may_be_said_twice_changes_nothing_the_second_time(bench: &Bench) {

@@ -1,0 +1,85 @@
+//! The capabilities over one backend: what opens the store of each, and the table of their endpoints. A new one adds
+//! its lines here.
+
+use super::upkeep;
+use crate::config::Config;
+use crate::db::{BackendClock, Database, Outage};
+use crate::http::{Endpoints, QuotaFields};
+use crate::stores::breakers::{Transitions, routes as breakers};
+use crate::stores::rate_limits::policies::PolicyMemory;
+use crate::stores::rate_limits::{Guard, routes as rate_limits};
+use crate::stores::sessions::standby::{Bounds, Standby};
+use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
+use crate::tenancy::SteadyClock;
+use actix_web::web;
+use prometheus_client::registry::Registry as Metrics;
+use std::sync::Arc;
+
+/// The endpoints of all capabilities.
+pub(super) fn endpoints() -> Endpoints {
+    sessions::endpoints().and(breakers::endpoints()).and(rate_limits::endpoints())
+}
+
+/// What the capabilities stand on.
+pub(super) struct Ground<'a> {
+    pub(super) config: &'a Config,
+    pub(super) database: &'a Database,
+    /// Where sessions are, which may be another one.
+    pub(super) sessions_in: Database,
+    pub(super) backend_clock: BackendClock,
+    pub(super) steady: Arc<SteadyClock>,
+    pub(super) outage: &'a Outage,
+    pub(super) metrics: &'a mut Metrics,
+}
+
+/// What opens the store of each capability, and what else of them the application looks after.
+#[derive(Clone)]
+pub(super) struct Stores {
+    sessions: web::Data<sessions::OpenSessions>,
+    rate_limits: web::Data<rate_limits::OpenRateLimits>,
+    breakers: web::Data<breakers::OpenBreakers>,
+    pub(super) sessions_upkeep: Arc<Upkeep>,
+    pub(super) standby: Option<Arc<Standby>>,
+    pub(super) guard: Arc<Guard>,
+}
+
+impl Stores {
+    pub(super) fn open(ground: Ground<'_>) -> Stores {
+        let Ground { config, database, sessions_in, backend_clock, steady, outage, metrics } = ground;
+        let sessions_upkeep = Arc::new(Upkeep::default());
+        upkeep::register(metrics, &sessions_upkeep);
+        let settings = config.sessions.clone();
+        let standby = match config.session_fallback {
+            SessionFallback::None => None,
+            SessionFallback::Memory => {
+                let (sessions_in, upkeep, outage) = (sessions_in.clone(), sessions_upkeep.clone(), outage.clone());
+                Some(Standby::new(outage, sessions_in, backend_clock, settings.clone(), upkeep, Bounds::default()))
+            }
+        };
+        let sessions = sessions::OpenSessions::new(sessions_in, settings, sessions_upkeep.clone(), standby.clone());
+
+        let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), steady.clone()));
+        guard.register(metrics);
+        let policies = Arc::new(PolicyMemory::new(steady));
+        let fields = QuotaFields { legacy: config.rate_limits.legacy_headers };
+        let rate_limits = rate_limits::OpenRateLimits::new(database.clone(), guard.clone(), policies, fields);
+
+        let transitions = Arc::new(Transitions::default());
+        transitions.register(metrics);
+        let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
+
+        Stores {
+            sessions: web::Data::new(sessions),
+            rate_limits: web::Data::new(rate_limits),
+            breakers: web::Data::new(breakers),
+            sessions_upkeep,
+            standby,
+            guard,
+        }
+    }
+
+    /// For the handlers.
+    pub(super) fn provide(&self, config: &mut web::ServiceConfig) {
+        config.app_data(self.sessions.clone()).app_data(self.rate_limits.clone()).app_data(self.breakers.clone());
+    }
+}
