@@ -63,7 +63,9 @@ pub fn refusals(endpoint: &Endpoint) -> Vec<Code> {
     }
     match endpoint.access {
         Access::Public => {}
-        Access::Admin => codes.extend([Code::Unauthorized, Code::InsufficientScope, Code::BackendUnavailable]),
+        Access::Admin => {
+            codes.extend([Code::Unauthorized, Code::InsufficientScope, Code::RateLimited, Code::BackendUnavailable])
+        }
         Access::Tenant(_) => {
             codes.extend([
                 Code::InvalidHeader,
@@ -71,6 +73,7 @@ pub fn refusals(endpoint: &Endpoint) -> Vec<Code> {
                 Code::InsufficientScope,
                 Code::TenantSuspended,
                 Code::TenantNotFound,
+                Code::RateLimited,
                 Code::TenantBusy,
                 Code::BackendUnavailable,
             ]);

@@ -44,8 +44,9 @@ pub fn markdown(endpoints: &Endpoints) -> String {
         "# HTTP API\n\nMade from the server's endpoint table; `/openapi.json` has every schema, `/docs` this reference.\n\n\
          A path starts at the server's root. \"Who\" names the scope that an API key needs; the admin key may\n\
          call a tenant's endpoints too, with `X-Tenant-Id`. Every answer has `X-Request-Id`; every error is\n\
-         `application/problem+json` (RFC 9457) with one of the codes at the end. With `SESSION_FALLBACK=memory`, an\n\
-         answer that comes from the server's own memory, because the backend cannot be asked, has `X-Degraded: memory`.\n",
+         `application/problem+json` (RFC 9457) with one of the codes at the end. An answer that comes from the\n\
+         server's own memory, because the backend cannot be asked, has `X-Degraded: memory`: of rate limits and circuit\n\
+         breakers always, of sessions with `SESSION_FALLBACK=memory`.\n",
     );
     let mut tag = "";
     for endpoint in endpoints.rows() {

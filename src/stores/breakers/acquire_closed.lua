@@ -2,7 +2,8 @@
 -- question that changed the state.
 -- KEYS  S, P, N
 -- ARGV  1 name, 2 id of the permit, 3 settings where it has none, 4 instance or ''
--- Returns {1 if the call may be made, state, since, ms until it is worth asking again, the states it went through or ''}
+-- Returns {1 if the call may be made, state, since, ms until it is worth asking again, or 0 where nobody
+-- knows, the states it went through or ''}
 local S, P, N, name, id = KEYS[1], KEYS[2], KEYS[3], ARGV[1], ARGV[2]
 local stored = redis.call('HGET', S, name)
 -- A closed breaker, as nearly all are: nothing else is asked.

@@ -13,9 +13,9 @@ use std::time::Duration;
 pub(super) struct AcquireAnswer {
     allowed: bool,
     state: State,
-    /// What to send with the report; null where the call may not be made, or the answer is degraded.
+    /// What to send with the report; null where the call may not be made, or no backend was asked.
     permit: Option<Name>,
-    /// Until it is worth asking again; 0 where the call may be made.
+    /// Until it is worth asking again; 0 where the call may be made, 60000 where none may until further notice.
     retry_after_ms: u64,
     /// `true` where the answer is the last that this server knew, because the backend cannot be asked; else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -24,7 +24,7 @@ pub(super) struct AcquireAnswer {
 
 impl AcquireAnswer {
     pub(super) fn new(acquired: Acquired, degraded: bool) -> Self {
-        let Acquired { allowed, state, permit, retry_after } = acquired;
+        let Acquired { allowed, state, permit, retry_after, until_further_notice: _ } = acquired;
         AcquireAnswer { allowed, state, permit, retry_after_ms: millis(retry_after), degraded: said(degraded) }
     }
 }
@@ -55,7 +55,7 @@ pub(super) struct BreakerAnswer {
     state: State,
     /// When it changes by itself: the end of the open time, or of a forced state.
     next_change: Option<Timestamp>,
-    /// Until it is worth asking for a call; only where none may be made.
+    /// Until it is worth asking for a call; only where none may be made until `next_change`.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
     /// All the rest; absent where the answer is degraded.

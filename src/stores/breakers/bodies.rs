@@ -47,8 +47,8 @@ pub(super) struct SettingsBody {
     slow_call_duration: Option<DurationField>,
     /// This part of the calls being slow opens it; six decimals are kept. Default: 1.
     slow_call_rate: Option<Rate>,
-    /// How many probes may be under way at a time. Default: 1.
-    half_open_permits: Option<Whole<1, 1000>>,
+    /// How many probes may be under way at a time. All of them are read at each question. Default: 1.
+    half_open_permits: Option<Whole<1, 100>>,
     /// How long a probe may take until its permit is given to another: above zero, at most 366d. Default:
     /// `CIRCUIT_BREAKER_TIMEOUT`, 30s.
     permit_ttl: Option<DurationField>,

@@ -9,6 +9,11 @@ local MOST_BREAKERS = 10000
 -- Where counts end: sums of a few are still exact.
 local MOST = 2 ^ 50
 local NUMBERS = { 'ends', 'opened', 'successes', 'row' }
+-- What no settings are without.
+local SETTINGS = {
+  'success_threshold', 'timeout', 'multiplier', 'timeout_max', 'jitter', 'minimum_calls', 'failure_rate', 'slow_call_rate',
+  'permits', 'permit_ttl', 'quorum',
+}
 local STATES = { closed = 1, open = 1, half_open = 1, forced_open = 1, forced_closed = 1, disabled = 1 }
 
 local function text(number)
@@ -24,10 +29,16 @@ local function clock()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function parse_policy(settings)
+-- Settings that cannot be read are as if there were none: who wrote them may have been another release.
+local function parse_policy(settings, defaults)
   local policy = {}
-  for name, number in string.gmatch(settings, '([%l_]+)=(%d+)') do
+  for name, number in string.gmatch(settings or defaults, '([%l_]+)=(%d+)') do
     policy[name] = tonumber(number)
+  end
+  for _, name in ipairs(SETTINGS) do
+    if settings and not policy[name] then
+      return parse_policy(nil, defaults)
+    end
   end
   return policy
 end

@@ -1,4 +1,4 @@
-local policy = parse_policy(settings or ARGV[2])
+local policy = parse_policy(settings, ARGV[2])
 local now, count = clock(), tonumber(ARGV[4])
 local width = policy.window and math.max(math.ceil(policy.window / 10), 1)
 local b = parse(stored)

@@ -77,7 +77,7 @@ pub fn endpoints() -> Endpoints {
         .may_take::<AcquireBody>()
         .answers::<AcquireAnswer>(200, "Whether it may")
         .post("/{name}/report", WRITE, report)
-        .says("Tells how calls went. While the backend cannot be asked, answers the last known state and records nothing")
+        .says("Tells how calls went. While the backend cannot be asked, answers the last known state; the report is then lost, or was counted unseen")
         .in_outage(InOutage::Approximate)
         .takes::<ReportBody>()
         .answers::<ReportAnswer>(200, "The state after it")

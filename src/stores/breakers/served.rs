@@ -3,7 +3,7 @@
 
 use super::last_known::{Ends, LastKnown, Recalled};
 use super::store::{Breakers, Reported};
-use super::types::{Acquired, Breaker, Counters, Error, Force, Policy, Report, State};
+use super::types::{Acquired, Breaker, Counters, Error, FURTHER_NOTICE, Force, Policy, Report, State};
 use crate::base::clock::Timestamp;
 use crate::base::sparing::Sparing;
 use crate::base::text::Name;
@@ -13,9 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 static FROM_MEMORY: Sparing = Sparing::new();
-
-/// When to ask again where calls are denied until further notice; what `acquire.lua` says too.
-const FURTHER_NOTICE: Duration = Duration::from_secs(60);
 
 /// The breakers of one tenant.
 pub struct Served {
@@ -62,12 +59,12 @@ impl Served {
     /// As [`Breakers::acquire`], or as last known.
     pub async fn acquire(&self, name: &Name, instance: Option<&Name>) -> Result<Acquired, Error> {
         if !self.is_enabled {
-            return Ok(Acquired { allowed: true, state: State::Disabled, permit: None, retry_after: Duration::ZERO });
+            return Ok(unasked(Recalled { state: State::Disabled, changes_in: None }));
         }
         match self.breakers.acquire(name, instance).await {
             Ok(acquired) => {
                 let ends = match acquired.state {
-                    State::ForcedOpen if acquired.retry_after == FURTHER_NOTICE => Ends::Never,
+                    State::ForcedOpen if acquired.until_further_notice => Ends::Never,
                     State::Open | State::ForcedOpen => ends_in(acquired.retry_after),
                     State::Closed | State::HalfOpen => Ends::Never,
                     State::ForcedClosed | State::Disabled => Ends::Unknown,
@@ -75,12 +72,7 @@ impl Served {
                 self.see(name, acquired.state, ends);
                 Ok(acquired)
             }
-            Err(error) => {
-                let known = self.recall(name, error)?;
-                let retry_after = known.changes_in.unwrap_or(FURTHER_NOTICE);
-                let retry_after = if known.allows() { Duration::ZERO } else { retry_after };
-                Ok(Acquired { allowed: known.allows(), state: known.state, permit: None, retry_after })
-            }
+            Err(error) => Ok(unasked(self.recall(name, error)?)),
         }
     }
 
@@ -172,6 +164,15 @@ impl Served {
     fn at(&self, left: Option<Duration>) -> Option<Timestamp> {
         left.map(|left| self.db.now() + left)
     }
+}
+
+/// The answer by a state for which nobody was asked: without a permit, which the breaker would not know.
+fn unasked(known: Recalled) -> Acquired {
+    let Recalled { state, changes_in } = known;
+    let allowed = known.allows();
+    let retry_after = if allowed { Duration::ZERO } else { changes_in.unwrap_or(FURTHER_NOTICE) };
+    let until_further_notice = !allowed && changes_in.is_none();
+    Acquired { allowed, state, permit: None, retry_after, until_further_notice }
 }
 
 fn ends_in(left: Duration) -> Ends {

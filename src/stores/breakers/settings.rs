@@ -18,7 +18,8 @@ pub struct BreakerSettings {
 }
 
 const ENABLED: Variable =
-    Variable::new("CIRCUIT_BREAKER_ENABLED", "Whether circuit breakers are served.").default("true");
+    Variable::new("CIRCUIT_BREAKER_ENABLED", "Whether circuit breakers are asked; if not, every call may be made.")
+        .default("true");
 const FAILURES: Variable =
     Variable::new("CIRCUIT_BREAKER_FAILURE_THRESHOLD", "So many failures in a row open a breaker.").default("5");
 const SUCCESSES: Variable =

@@ -5,7 +5,7 @@ use super::policy::millis;
 use super::record::{breaker, line, moment, transitions};
 use super::scripts;
 use super::transitions::Transitions;
-use super::types::{Acquired, Breaker, CallOutcome, Error, Force, Forced, Policy, Report, State};
+use super::types::{Acquired, Breaker, CallOutcome, Error, FURTHER_NOTICE, Force, Forced, Policy, Report, State};
 use crate::base::clock::Timestamp;
 use crate::base::id;
 use crate::base::text::Name;
@@ -95,7 +95,10 @@ impl Breakers {
         };
         let permit =
             permit.map(|text| Name::parse(&text)).transpose().map_err(|_| db::Error::unexpected("a number"))?;
-        Ok(Acquired { allowed, state, permit, retry_after: Duration::from_millis(retry_after.count()?) })
+        let left = Duration::from_millis(retry_after.count()?);
+        let until_further_notice = !allowed && left.is_zero();
+        let retry_after = if until_further_notice { FURTHER_NOTICE } else { left };
+        Ok(Acquired { allowed, state, permit, retry_after, until_further_notice })
     }
 
     /// Tells how calls went. It counts once at most: when the answer is lost, nobody knows whether it did.

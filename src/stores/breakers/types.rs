@@ -115,7 +115,12 @@ pub struct Acquired {
     pub permit: Option<Name>,
     /// Until it is worth asking again; zero when it may be made.
     pub retry_after: Duration,
+    /// Whether it may not be made until further notice: then nobody knows, and that is only a time to ask again.
+    pub until_further_notice: bool,
 }
+
+/// When to ask again where calls are denied until further notice.
+pub(super) const FURTHER_NOTICE: Duration = Duration::from_secs(60);
 
 /// What is wanted by hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -31,8 +31,8 @@ async fn forced_open_lets_nobody_through_until_its_end_and_then_it_is_closed_and
     bench.fail(4).await;
     bench.force(Forced::Open, Some(5000)).await;
     bench.pass(4999);
-    let denied = bench.acquire().await;
-    assert_eq!(denied, Acquired { allowed: false, state: State::ForcedOpen, permit: None, retry_after: millis(1) });
+    let asked = bench.acquire().await;
+    assert_eq!(asked, denied(State::ForcedOpen, millis(1)));
     bench.heard();
     bench.pass(1);
     let read = bench.read().await;
@@ -53,6 +53,19 @@ async fn forced_open_without_an_end_says_to_come_back_in_a_minute() {
     bench.force(Forced::Auto, None).await;
     assert!(bench.acquire().await.allowed);
     assert_eq!(bench.heard(), [(State::Closed, State::ForcedOpen), (State::ForcedOpen, State::Closed)]);
+}
+
+#[tokio::test]
+async fn a_minute_that_is_left_is_told_from_further_notice() {
+    let bench = Bench::new();
+    let known = Arc::new(super::last_known::LastKnown::default());
+    let served = Served::new(bench.breakers.clone(), bench.db.clone(), policy(), true, known.clone());
+    for (ttl, after_it) in [(Some(60_000), State::Closed), (None, State::ForcedOpen)] {
+        bench.force(Forced::Open, ttl).await;
+        assert_eq!(served.acquire(&b(), None).await.unwrap().retry_after, millis(60_000));
+        let later = std::time::Instant::now() + millis(60_001);
+        assert_eq!(known.recall(bench.db.tenant(), &b(), later).state, after_it, "{ttl:?}");
+    }
 }
 
 #[tokio::test]

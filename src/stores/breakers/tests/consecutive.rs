@@ -11,8 +11,8 @@ async fn five_failures_in_a_row_open_it_and_four_do_not() {
     assert!(bench.acquire().await.allowed);
     assert_eq!(bench.fail(1).await, State::Open);
     assert_eq!(bench.heard(), [(State::Closed, State::Open)]);
-    let denied = bench.acquire().await;
-    assert_eq!(denied, Acquired { allowed: false, state: State::Open, permit: None, retry_after: millis(30_000) });
+    let asked = bench.acquire().await;
+    assert_eq!(asked, denied(State::Open, millis(30_000)));
 }
 
 #[tokio::test]

@@ -118,6 +118,11 @@ fn policy() -> Policy {
     BreakerSettings::default().policy()
 }
 
+/// The answer to a call that may not be made for so long.
+fn denied(state: State, retry_after: Duration) -> Acquired {
+    Acquired { allowed: false, state, permit: None, retry_after, until_further_notice: false }
+}
+
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }

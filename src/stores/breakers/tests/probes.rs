@@ -24,7 +24,7 @@ async fn the_first_who_asks_is_the_probe_and_the_others_hear_until_when_it_may_t
     assert!(first.allowed && first.state == State::HalfOpen);
     bench.pass(100);
     let second = bench.acquire().await;
-    assert_eq!(second, Acquired { allowed: false, state: State::HalfOpen, permit: None, retry_after: millis(600) });
+    assert_eq!(second, denied(State::HalfOpen, millis(600)));
     assert_eq!(bench.heard(), [(State::Open, State::HalfOpen)]);
     assert_eq!(bench.read().await.counters.probes, 1);
 }
@@ -122,6 +122,25 @@ async fn as_many_probes_as_the_settings_say_are_under_way() {
     assert!(!bench.acquire().await.allowed);
     assert_eq!(bench.tell(with(&permits[0], failure())).await, State::Open);
     assert_eq!(bench.tell(with(&permits[2], success())).await, State::Open, "it asked an earlier state");
+}
+
+#[tokio::test]
+async fn with_fewer_permits_than_were_given_the_time_to_ask_again_is_still_true() {
+    let three = Policy { half_open_permits: 3, permit_ttl: millis(700), ..policy() };
+    let bench = tried_again(three).await;
+    for _ in 0..3 {
+        bench.permit().await;
+        bench.pass(100);
+    }
+    for (permits, wait) in [(3, 400), (2, 500), (1, 600)] {
+        bench.configure(Policy { half_open_permits: permits, ..three }).await;
+        let denied = bench.acquire().await;
+        assert_eq!((denied.allowed, denied.retry_after), (false, millis(wait)), "{permits}");
+    }
+    bench.pass(599);
+    assert_eq!(bench.acquire().await.retry_after, millis(1));
+    bench.pass(1);
+    assert!(bench.acquire().await.allowed);
 }
 
 #[tokio::test]

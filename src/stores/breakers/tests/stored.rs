@@ -131,6 +131,36 @@ async fn what_cannot_be_read_is_closed_and_is_replaced() {
     }
 }
 
+#[tokio::test]
+async fn asking_a_breaker_that_cannot_be_read_writes_nothing() {
+    let bench = Bench::new();
+    bench.configure(policy()).await;
+    bench.put("x").await;
+    assert!(bench.acquire().await.allowed);
+    assert_eq!(bench.text().await.as_deref(), Some("x"), "half of it would be left");
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_read_are_as_if_there_were_none() {
+    let whole = policy().text();
+    let without_one = whole.replace("permits=1 ", "");
+    for text in ["", "x", "timeout=1 failure_threshold=1", without_one.as_str()] {
+        let bench = Bench::new();
+        bench.configure(policy()).await;
+        bench.put_in(keys::settings(&bench.db), text).await;
+        assert_eq!(bench.read().await.policy, None, "{text}");
+        assert_eq!(bench.fail(4).await, State::Closed, "{text}");
+        assert_eq!(bench.fail(1).await, State::Open, "{text}");
+        assert_eq!(bench.acquire().await.retry_after, policy().timeout, "{text}");
+        bench.pass(30_000);
+        let probe = bench.permit().await;
+        assert!(!bench.acquire().await.allowed, "{text}");
+        assert_eq!(bench.tell(with(&probe, success())).await, State::HalfOpen, "{text}");
+        let probe = bench.permit().await;
+        assert_eq!(bench.tell(with(&probe, success())).await, State::Closed, "{text}");
+    }
+}
+
 static PUT: crate::db::Script = crate::db::Script::new(
     "test/put",
     "return redis.call('HSET', KEYS[1], 'b', ARGV[1])",
@@ -140,7 +170,11 @@ static PUT: crate::db::Script = crate::db::Script::new(
 impl Bench {
     /// Stores a state text.
     async fn put(&self, text: &str) {
-        let command = crate::db::Command::script(&PUT, &[&keys::states(&self.db)]).arg(text.to_owned());
+        self.put_in(keys::states(&self.db), text).await;
+    }
+
+    async fn put_in(&self, key: crate::db::Key, text: &str) {
+        let command = crate::db::Command::script(&PUT, &[&key]).arg(text.to_owned());
         self.db.run(command).await.unwrap().count().unwrap();
     }
 }

@@ -170,3 +170,21 @@ async fn a_rest_server_that_is_gone_leaves_the_last_known_states() {
     double.heal();
     until_asked_again(&tenant).await;
 }
+
+#[tokio::test]
+async fn a_report_whose_answer_is_lost_is_answered_from_memory_and_never_sent_again() {
+    let redis = Arc::new(RedisServer::start());
+    let double = Arc::new(RestDouble::start(redis.port(), "rest-token"));
+    let app = App::over_rest(redis, double.clone(), &[]);
+    let tenant = app.tenant().await;
+    fail(&tenant, "b", 1).await;
+    double.always(Fault::HangUpAfter);
+    let told = json!({"outcome": "failure", "count": 2, "instance": "lost"});
+    let answer = from_memory(&tenant, &format!("{}/report", at("b")), Some(told)).await;
+    assert_eq!(answer["state"], "closed");
+    assert!(double.injected(&Fault::HangUpAfter) > 0, "nothing was lost");
+    double.heal();
+    until_asked_again(&tenant).await;
+    let breaker = read(&tenant, "b").await;
+    assert_eq!(breaker["counters"]["consecutive_failures"], 3, "it counted, once: {breaker}");
+}

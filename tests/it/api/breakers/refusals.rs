@@ -93,7 +93,7 @@ async fn a_setting_that_does_not_fit_is_refused_by_its_name(app: App) {
         ("minimum_calls", &["0", "1000001", "1.5"]),
         ("failure_rate", &["0", "0.0", "0.0000009", "1.000001", "2"]),
         ("slow_call_rate", &["0", "1.1"]),
-        ("half_open_permits", &["0", "1001", "1.5"]),
+        ("half_open_permits", &["0", "101", "1.5"]),
         ("trip_quorum", &["0", "101", "1.5"]),
     ];
     let durations: &[(&str, &[&str])] = &[
