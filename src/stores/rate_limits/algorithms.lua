@@ -5,6 +5,7 @@
 -- All numbers are integers below 2^53, and so is every product: quotients round as they would without bounds.
 local floor, ceil, min, max = math.floor, math.ceil, math.min, math.max
 local MOST = 2199023255552
+local MOST_LOGGED = 100000
 local rules = {}
 
 -- a start of the window or 0, b used in the one before, c used in it
@@ -79,6 +80,11 @@ rules.token_bucket = {
     if now > line.a then
       line.a, line.b = now, max(line.b - (now - line.a) * check.drops, 0)
     end
+    local empty = line.a + ceil(line.b / check.drops)
+    if line.b > 0 and empty > line.expires then
+      -- It drains more slowly by now. Whoever is denied counts nothing, and the level must outlive the wait.
+      line.expires, check.subject.changed = empty, true
+    end
     local used = ceil(line.b / unit)
     return used, used > 0 and ceil((line.b - (used - 1) * unit) / check.drops) or 0
   end,
@@ -107,7 +113,7 @@ rules.sliding_log = {
       if #first > 0 then
         local last = redis.call('ZRANGE', check.log, '0', '0', 'REV', 'WITHSCORES')
         local total, cost = entry(last[1])
-        line.total, line.newest = total + cost, tonumber(last[2])
+        line.total, line.newest, line.last = total + cost, tonumber(last[2]), last[1]
         line.base, line.first = entry(first[1])
         line.oldest = tonumber(first[2])
       end
@@ -147,8 +153,20 @@ rules.sliding_log = {
       -- The total has no room left: what is used counts as used now.
       redis.call('DEL', check.log)
       line.total, line.base, counted, line.oldest = 0, 0, used + counted, nil
+    elseif check.shadow and used + counted > MOST_LOGGED and redis.call('ZCARD', check.log) >= MOST_LOGGED then
+      -- Nobody stops a shadow. From here on a 4096th of the window has one entry.
+      local part = ceil(line.window / 4096)
+      if at - at % part == line.newest - line.newest % part then
+        local total, there = entry(line.last)
+        redis.call('ZREM', check.log, line.last)
+        line.total, counted = total, counted + there
+        if line.base == total then
+          line.oldest = nil
+        end
+      end
     end
-    redis.call('ZADD', check.log, string.format('%.0f', at), string.format('%016.0f:%.0f', line.total, counted))
+    line.last = string.format('%016.0f:%.0f', line.total, counted)
+    redis.call('ZADD', check.log, string.format('%.0f', at), line.last)
     redis.call('ZREMRANGEBYSCORE', check.log, '-inf', string.format('%.0f', now - line.window))
     redis.call('PEXPIREAT', check.log, string.format('%.0f', at + line.window))
     if not line.oldest then

@@ -106,6 +106,10 @@ end
 -- 1000 of those, and says when the last of them is free if that is not enough.
 local function patience(check, now, used)
   local line, rule = check.line, check.rule
+  if check.subject.past and #check.subject.past == 1000 then
+    -- More of what is held is past: the next script takes it out.
+    return 1
+  end
   local free = check.room - line.held - line.pending - check.cost
   local best = free >= 0 and rule.wait(line, now, free, check) or nil
   local last
@@ -150,13 +154,29 @@ local function judge_all(checks, now)
   return pass
 end
 
+-- How long until the first of what is held of a line is free.
+local function first_freed(check, now)
+  local holds = redis.call('ZRANGE', check.subject.holds, '(' .. text(now), '+inf', 'BYSCORE', 'LIMIT', '0', '1000',
+    'WITHSCORES')
+  for i = 1, #holds, 2 do
+    if string.match(holds[i], '^%S+ (%S+ %d+) %d+$') == check.name then
+      return holds[i + 1] - now
+    end
+  end
+  return max(check.line.free - now, 1)
+end
+
 -- The answer to checks: of each whether it was allowed, what is used, when quota comes back, how long to wait.
 local function describe(checks, now)
   local answer = {}
   for _, check in ipairs(checks) do
-    local used, reset = check.rule.look(check.line, now, check)
+    local line = check.line
+    local used, reset = check.rule.look(line, now, check)
+    if used == 0 and line.held > 0 then
+      reset = first_freed(check, now)
+    end
     local at = #answer
-    answer[at + 1], answer[at + 2] = check.allowed and 1 or 0, used + check.line.held
+    answer[at + 1], answer[at + 2] = check.allowed and 1 or 0, used + line.held
     answer[at + 3], answer[at + 4] = reset, check.wait
   end
   return answer
@@ -175,6 +195,10 @@ local function save(subjects, now)
     local lines, latest = {}, 0
     for _, line in ipairs(subject.order) do
       if line.expires > now then
+        if line.held == 0 then
+          -- quick.lua goes by it.
+          line.free = 0
+        end
         lines[#lines + 1] = string.format('%s %.0f %.0f %.0f %.0f %.0f %.0f %.0f', line.algorithm, line.window,
           line.expires, line.held, line.free, line.a, line.b, line.c)
         latest = max(latest, line.expires)

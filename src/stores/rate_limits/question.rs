@@ -91,7 +91,8 @@ impl Question {
             (Terms::Policy(_), Some(policy)) => (policy.quota, policy.shadow),
             (Terms::Policy(_), None) => return fault("policy", "is not known"),
         };
-        if self.cost > quota.room() {
+        // A shadow denies nothing, whatever it is asked for.
+        if self.cost > quota.room() && !shadow {
             return fault("cost", "is more than limit and burst together, so it could never be allowed");
         }
         Ok(Check { subject: Subject::Named(self.key), quota, cost: self.cost, shadow })
@@ -182,8 +183,10 @@ mod tests {
         assert_eq!(asked(15).check(None).unwrap().cost, 15);
         assert_eq!(blamed(asked(16).check(None)), "cost");
         let named = |cost| Asked { cost: Some(cost), ..named() }.question().unwrap();
-        assert_eq!(named(3).check(Some(policy(2, 1))).unwrap().cost, 3);
-        assert_eq!(blamed(named(4).check(Some(policy(2, 1)))), "cost");
+        let strict = Policy { shadow: false, ..policy(2, 1) };
+        assert_eq!(named(3).check(Some(strict)).unwrap().cost, 3);
+        assert_eq!(blamed(named(4).check(Some(strict))), "cost");
+        assert_eq!(named(4).check(Some(policy(2, 1))).unwrap().cost, 4, "a shadow denies nothing");
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Model {
 
     fn reset(&self, now: u128) -> u128 {
         if self.units(now) == 0 {
-            return 0;
+            return self.holds.iter().map(|(ends, _)| ends - now).min().unwrap_or(0);
         }
         let (drops, unit) = self.drain();
         match &self.used {
@@ -165,6 +165,7 @@ impl Model {
             return judged;
         }
         self.holds.push((now + u128::from(hold), cost.into()));
-        Decision { current: judged.current + cost, ..judged }
+        let reset = Duration::from_millis(self.at(now).reset(now).try_into().unwrap());
+        Decision { current: judged.current + cost, reset, ..judged }
     }
 }

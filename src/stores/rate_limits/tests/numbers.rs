@@ -1,6 +1,7 @@
 //! Numbers at their bounds: exact, or at the most that is counted.
 
 use super::*;
+use crate::db::{Command, Effect, Script};
 
 const MOST: u64 = 1 << 41;
 
@@ -120,4 +121,45 @@ async fn ten_thousand_keys_are_counted_each_for_itself() {
         }
     }
     bench.everything_ends();
+}
+
+#[tokio::test]
+async fn a_bucket_that_drains_more_slowly_by_now_is_not_empty_before_its_time() {
+    let bench = Bench::new();
+    let of = |limit, burst| check("k", quota(Algorithm::TokenBucket, limit, burst, 60_000), 1);
+    bench.check(&Check { cost: 100, ..of(100, 0) }).await;
+    let denied = bench.check(&of(10, 0)).await;
+    assert_eq!((denied.allowed, denied.retry_after), (false, Duration::from_secs(91 * 6)));
+    bench.pass(91 * 6_000 - 1);
+    assert_eq!(bench.check(&of(10, 0)).await.retry_after, Duration::from_millis(1));
+    bench.pass(1);
+    assert!(bench.check(&of(10, 0)).await.allowed);
+    bench.everything_ends();
+}
+
+static SIZE: Script = Script::new("test/size", "return redis.call('ZCARD', KEYS[1])", Effect::Read);
+static FILL: Script = Script::new(
+    "test/fill",
+    "for used = 1, 99999 do redis.call('ZADD', KEYS[1], ARGV[1], string.format('%016.0f:1', used)) end
+    return redis.call('ZCARD', KEYS[1])",
+    Effect::Idempotent,
+);
+
+#[tokio::test]
+async fn a_shadow_that_nobody_stops_keeps_no_more_entries_than_a_log_may_hold() {
+    let bench = Bench::new();
+    let asked = Check { shadow: true, ..check("k", quota(Algorithm::SlidingLog, 10, 0, 40_960_000), 1) };
+    bench.check(&asked).await;
+    let log = keys::log(&bench.limits.db, asked.subject.partition(), &asked.subject, "40960000");
+    assert_eq!(bench.limits.db.run(Command::script(&FILL, &[&log]).number(START)).await.unwrap().int(), Ok(100_000));
+    for used in 1..=100 {
+        // Ten to a part of the window.
+        bench.pass(1_000);
+        assert_eq!(bench.check(&asked).await.current, 100_000 + used);
+    }
+    let entries = bench.limits.db.run(Command::script(&SIZE, &[&log])).await.unwrap().int();
+    assert_eq!(entries, Ok(100_010));
+    bench.pass(40_960_000 - 100_000);
+    let current = bench.check(&asked).await.current;
+    assert_eq!(current, 102, "the first have left, but for one that counted as used with those of its part");
 }

@@ -1,6 +1,7 @@
 //! Reservations: held, settled, given up, forgotten.
 
 use super::*;
+use crate::db::Command;
 
 const HOLD: Duration = Duration::from_secs(30);
 
@@ -166,5 +167,56 @@ async fn subjects_of_any_name_and_kind_can_be_reserved() {
         assert_eq!(bench.limits.settle(&held.id, Settlement::Commit(4)).await, Ok(SettleOutcome::Settled(4)));
         assert_eq!(bench.limits.peek(&asked).await.unwrap().current, 4);
         assert_eq!(bench.limits.settle(&held.id, Settlement::Commit(4)).await, Ok(SettleOutcome::Settled(4)));
+    }
+}
+
+#[tokio::test]
+async fn while_more_is_past_than_one_script_takes_back_the_wait_is_until_the_next_one() {
+    let bench = Bench::new();
+    let all = check("k", quota(Algorithm::FixedWindow, 2_501, 0, 3_600_000), 2_500);
+    let one = Check { cost: 1, ..all.clone() };
+    for _ in 0..2_500 {
+        reserved(&bench, &one).await;
+    }
+    // What is held longer keeps the others from being forgotten all at once.
+    bench.limits.reserve(&one, 2 * HOLD).await.unwrap();
+    bench.pass(30_000);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        let decision = bench.check(&all).await;
+        told.push((decision.allowed, decision.retry_after.as_millis()));
+        bench.pass(1);
+    }
+    assert_eq!(told, [(false, 1), (false, 1), (true, 0)]);
+}
+
+#[tokio::test]
+async fn what_is_only_held_comes_back_when_the_first_of_it_is_free() {
+    for (bench, quota) in each() {
+        let one = check("k", quota, 1);
+        assert_eq!(bench.limits.peek(&one).await.unwrap().reset, Duration::ZERO);
+        let first = reserved(&bench, &one).await;
+        bench.pass(1_000);
+        reserved(&bench, &one).await;
+        assert_eq!(bench.limits.peek(&one).await.unwrap().reset, Duration::from_secs(29), "{quota:?}");
+        bench.limits.settle(&first.id, Settlement::Cancel).await.unwrap();
+        assert_eq!(bench.limits.peek(&one).await.unwrap().reset, HOLD, "{quota:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_remains_of_what_was_held_once_it_is_settled() {
+    let (one, apart, _) = keys();
+    for how in [Settlement::Commit(1), Settlement::Cancel] {
+        let bench = Bench::new();
+        let quota = quota(Algorithm::SlidingWindow, 10, 0, 60_000);
+        let (asked, other) = (check(&one, quota, 1), check(&apart, quota, 1));
+        bench.all(&[asked.clone(), other]).await;
+        let held = reserved(&bench, &asked).await;
+        bench.limits.settle(&held.id, how).await.unwrap();
+        let key = keys::state(&bench.limits.db, asked.subject.partition(), &asked.subject);
+        let state = bench.limits.db.run(Command::get(&key)).await.unwrap().text().unwrap();
+        let words: Vec<&str> = state.split(' ').collect();
+        assert_eq!(words[3..5], ["0", "0"], "held and next free, as a key of which nothing was ever held: {state}");
     }
 }

@@ -137,6 +137,12 @@ async fn a_shadow_counts_and_never_denies(app: App) {
     }
     let peeked = super::peek(&tenant, &by("p")).await;
     assert_eq!((&peeked["would_deny"], &peeked["current"]), (&json!(true), &json!(5)));
+    // Not even what could never be allowed.
+    let answer = check(&tenant, json!({"key": "large", "policy": "p", "cost": 7})).await;
+    assert_eq!(
+        (&answer["allowed"], &answer["would_deny"], &answer["current"]),
+        (&json!(true), &json!(true), &json!(7))
+    );
     // In earnest it denies at once, and what the shadow counted counts.
     policy(&tenant, "p", json!({"limit": 2, "window": LONG})).await;
     let answer = check(&tenant, by("p")).await;
