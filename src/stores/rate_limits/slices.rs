@@ -3,9 +3,9 @@
 //!
 //! So all servers together never allow more than the limit. What a slice costs is exactness downwards: what is not
 //! used within its life is lost, and who is near the limit is told a moment later what others have used. A slice
-//! therefore begins at one unit, doubles only for those who use theirs up early in its life, takes at most an eighth of
-//! what is left, and begins anew when one has lapsed. Requests that wait for a slice at the same time share one question,
-//! which asks for all of them.
+//! therefore begins at one unit, doubles only for those who use theirs up early in its life, is at most an eighth of
+//! what is left and what the limit allows in a quarter of that life, and begins anew when one has lapsed. Requests that
+//! wait for a slice at the same time share one question, which asks for all of them.
 
 use super::guard::Guarded;
 use super::types::{Check, Checked, Decision, Error, Quota, Subject, Told};
@@ -29,6 +29,9 @@ const LIVES_PER_WINDOW: u64 = 60;
 const EARLY: u64 = 4;
 /// The part of what is left that may be taken ahead of need.
 const PART_OF_LEFT: u64 = 8;
+/// The part of what the limit allows in a life of it, at an even pace, that may be taken so. What lapses between bursts
+/// is then a small part of them; and nothing is where the limit is so low that a trip for each request costs little.
+const PART_OF_LIFE: u64 = 4;
 
 /// The slices of all keys, of one process.
 pub struct Slices {
@@ -200,7 +203,7 @@ impl State {
             0 if now < self.lapses => self.size,
             _ => 1,
         };
-        let size = wanted.min(left / PART_OF_LEFT).max(1);
+        let size = wanted.min(left / PART_OF_LEFT).min(quota.limit() / (LIVES_PER_WINDOW * PART_OF_LIFE)).max(1);
         (size.max(waiting.min(left)), size)
     }
 }

@@ -60,7 +60,7 @@ async fn the_first_request_leaves_one_less_than_the_limit_for_a_minute() {
 #[tokio::test]
 async fn whoever_asks_often_costs_the_backend_little() {
     let world = World::new();
-    let (one, quota) = (Instance::of(&world), a_minute(60_000, 0));
+    let (one, quota) = (Instance::of(&world), a_minute(600_000, 0));
     for _ in 0..10_000 {
         assert!(one.is_allowed(&world, quota).await);
         world.clock.advance(Duration::from_micros(100));
@@ -112,10 +112,28 @@ async fn slices_shrink_near_the_limit_so_that_nearly_all_of_it_is_used() {
     assert_eq!((admitted, one.slices.at_once(key(), under)), (1_000, None));
 }
 
+/// Two requests each two seconds, three each three, and so on, for five minutes.
+#[tokio::test]
+async fn who_comes_in_bursts_at_the_pace_of_the_limit_gets_all_of_it() {
+    for (limit, burst, at_a_time) in
+        [(60, 10, 1), (60, 10, 2), (60, 10, 4), (60, 10, 8), (600, 100, 10), (600, 100, 16), (6_000, 200, 130)]
+    {
+        let world = World::new();
+        let (one, quota) = (Instance::of(&world), a_minute(limit, burst));
+        let gap = 60_000 * at_a_time / limit;
+        for n in 0..300_000 / gap {
+            for _ in 0..at_a_time {
+                assert!(one.is_allowed(&world, quota).await, "{limit} a minute, burst {n} of {at_a_time}");
+            }
+            world.pass(gap);
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_changed_limit_is_in_force_at_once() {
     let world = World::new();
-    let (one, wide, tight) = (Instance::of(&world), a_minute(1_000, 0), a_minute(50, 0));
+    let (one, wide, tight) = (Instance::of(&world), a_minute(10_000, 0), a_minute(50, 0));
     for _ in 0..40 {
         assert!(one.is_allowed(&world, wide).await);
     }
