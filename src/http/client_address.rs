@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Ready, ready};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The proxies whose word counts.
 #[derive(Debug, Clone, Default)]
@@ -30,12 +30,26 @@ impl TrustedProxies {
         self.0.iter().any(|network| network.contains(&address.to_canonical()))
     }
 
-    fn client(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = IpAddr>) -> IpAddr {
-        if !self.trusts(peer) {
-            return peer;
+    /// The last hop that is not trusted. Where a trusted one wrote what is no address, what stands before it could be
+    /// anybody's word, and the hop itself is all that is known.
+    fn client<'a>(&self, peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a str>) -> IpAddr {
+        let mut nearest = peer;
+        for hop in forwarded.rev().map(address) {
+            match hop {
+                Some(hop) if self.trusts(nearest) => nearest = hop,
+                _ => break,
+            }
         }
-        forwarded.rev().find(|address| !self.trusts(*address)).unwrap_or(peer)
+        nearest
     }
+}
+
+/// An address, with or without a port, as proxies write them.
+fn address(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let with_port = || hop.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    hop.parse().ok().or_else(with_port).or_else(bracketed)
 }
 
 /// The address of the client, as far as it can be known.
@@ -45,13 +59,8 @@ pub struct ClientAddress(Option<IpAddr>);
 impl ClientAddress {
     /// Of this request.
     pub(super) fn of(request: &HttpRequest) -> ClientAddress {
-        let forwarded: Vec<IpAddr> = request
-            .headers()
-            .get_all("x-forwarded-for")
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .filter_map(|part| part.trim().parse().ok())
-            .collect();
+        let headers = request.headers().get_all("x-forwarded-for");
+        let forwarded: Vec<&str> = headers.flat_map(|value| value.to_str().unwrap_or_default().split(',')).collect();
         let peer = request.peer_addr().map(|address| address.ip());
         let proxies = request.app_data::<web::Data<TrustedProxies>>();
         let client = |peer| proxies.map_or(peer, |proxies| proxies.client(peer, forwarded.into_iter()));
@@ -93,7 +102,7 @@ mod tests {
     #[test]
     fn only_a_trusted_proxy_is_believed_and_only_about_its_own_peer() {
         let proxies = TrustedProxies::parse("10.0.0.0/8, 127.0.0.1").unwrap();
-        let client = |peer: &str, forwarded: &[&str]| proxies.client(ip(peer), forwarded.iter().map(|a| ip(a)));
+        let client = |peer: &str, forwarded: &[&str]| proxies.client(ip(peer), forwarded.iter().copied());
         assert_eq!(client("192.0.2.1", &["198.51.100.7"]), ip("192.0.2.1"), "a stranger says who it is");
         assert_eq!(client("10.0.0.1", &["198.51.100.7"]), ip("198.51.100.7"));
         assert_eq!(
@@ -102,6 +111,17 @@ mod tests {
             "1.2.3.4 is a claim"
         );
         assert_eq!(client("127.0.0.1", &[]), ip("127.0.0.1"));
+        assert_eq!(client("127.0.0.1", &["10.0.0.1", "10.0.0.2"]), ip("10.0.0.1"), "all of them are ours");
+        for hop in ["198.51.100.7:4711", " 198.51.100.7 "] {
+            assert_eq!(client("10.0.0.1", &["1.2.3.4", hop]), ip("198.51.100.7"), "{hop}");
+        }
+        for hop in ["[2001:db8::1]:4711", "[2001:db8::1]", "2001:db8::1"] {
+            assert_eq!(client("10.0.0.1", &["1.2.3.4", hop]), ip("2001:db8::1"), "{hop}");
+        }
+        for garbage in ["unknown", "", "_hidden", "\u{e9}"] {
+            assert_eq!(client("10.0.0.1", &["1.2.3.4", garbage]), ip("10.0.0.1"), "what stands before it is a claim");
+            assert_eq!(client("10.0.0.1", &["1.2.3.4", garbage, "10.0.0.2"]), ip("10.0.0.2"), "{garbage}");
+        }
         assert!(TrustedProxies::parse("10.0.0.0/33").is_none());
         assert!(TrustedProxies::parse("example").is_none());
     }
