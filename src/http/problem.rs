@@ -72,6 +72,8 @@ impl Problem {
 
     /// A 429: these policies were violated, and it is worth asking again after this time.
     pub fn quota_exceeded(violated: Vec<String>, retry_after: Duration) -> Self {
+        // As the fields name them.
+        let violated = violated.iter().map(|name| quota::encoded(name).into_owned()).collect();
         let retry_after = quota::whole_seconds(retry_after);
         Problem { violated, retry_after, ..Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.") }
     }

@@ -80,7 +80,7 @@ fn key(name: &'static str) -> &'static KeyRef {
 }
 
 /// A String holds printable ASCII (RFC 9651, section 3.3.3).
-fn encoded(name: &str) -> Cow<'_, str> {
+pub(super) fn encoded(name: &str) -> Cow<'_, str> {
     if name.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(name);
     }

@@ -8,7 +8,9 @@ if ARGV[1] == 'sliding_window' and not ARGV[5] then
   local call, state, length = redis.call, KEYS[1], ARGV[2]
   -- The state ends with its only line: how long it lives yet tells the time, and costs half of what TIME does.
   local left = call('PTTL', state)
-  stored = left >= 0 and call('GET', state)
+  if left >= 0 then
+    stored = call('GET', state)
+  end
   local window, expires, start, previous, place, current
   if stored then
     window, expires, start, previous, place, current =
@@ -40,7 +42,7 @@ if ARGV[1] == 'sliding_window' and not ARGV[5] then
       end
       return { used, length - elapsed }
     end
-  elseif not stored and cost <= room then
+  elseif left == -2 and cost <= room then
     local time = call('TIME')
     local micros = time[2]
     now = time[1] * 1000 + (micros - micros % 1000) / 1000

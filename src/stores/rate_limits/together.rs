@@ -137,7 +137,8 @@ impl Queue {
 /// Asks for these, and tells each.
 async fn ask_for(check: &Check, mut waiting: VecDeque<Waiting>) {
     let mut fit = usize::MAX;
-    while let Some((backend, _)) = waiting.front() {
+    // Whoever came last waits longest.
+    while let Some((backend, _)) = waiting.back() {
         let most = usize::try_from(check.quota.room() / check.cost.max(1)).unwrap_or(usize::MAX);
         let many = waiting.len().min(most).min(fit).max(1);
         let all = Check { cost: check.cost.saturating_mul(many as u64), ..check.clone() };

@@ -1,7 +1,7 @@
 //! Numbers at their bounds: exact, or at the most that is counted.
 
 use super::*;
-use crate::db::{Command, Effect, Script};
+use crate::db::{Command, Effect, Expiry, Script};
 
 const MOST: u64 = 1 << 41;
 
@@ -134,6 +134,19 @@ async fn a_bucket_that_drains_more_slowly_by_now_is_not_empty_before_its_time() 
     assert_eq!(bench.check(&of(10, 0)).await.retry_after, Duration::from_millis(1));
     bench.pass(1);
     assert!(bench.check(&of(10, 0)).await.allowed);
+    bench.everything_ends();
+}
+
+#[tokio::test]
+async fn a_state_that_has_lost_its_end_counts_and_gets_one_again() {
+    let bench = Bench::new();
+    let asked = check("k", quota(Algorithm::SlidingWindow, 10, 0, 60_000), 4);
+    bench.check(&asked).await;
+    let (db, key) = (&bench.limits.db, keys::state(&bench.limits.db, asked.subject.partition(), &asked.subject));
+    let state = db.run(Command::get(&key)).await.unwrap().bytes().unwrap();
+    db.run(Command::set(&key, state, Expiry::Never)).await.unwrap().done().unwrap();
+    assert_eq!(bench.check(&asked).await.current, 8);
+    assert!(!bench.check(&asked).await.allowed);
     bench.everything_ends();
 }
 
