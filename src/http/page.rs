@@ -37,6 +37,12 @@ pub struct Page<T> {
 }
 
 impl PageRequest {
+    /// The refusal of a cursor that was not made by this list.
+    pub fn foreign_cursor() -> Problem {
+        let fault = Fault { pointer: "cursor".to_owned(), detail: "was not made by this list".to_owned() };
+        Problem::invalid(Code::InvalidCursor, vec![fault])
+    }
+
     /// The answer: these items, and a cursor to the position where the list goes on.
     pub fn answer<T: Serialize>(&self, items: Vec<T>, next: Option<&str>) -> Result<HttpResponse, Problem> {
         json(&mut HttpResponse::Ok(), &Page { items, next_cursor: next.map(|position| seal(&self.binding, position)) })
@@ -77,11 +83,8 @@ fn read(request: &HttpRequest, query: &Query) -> Result<PageRequest, Problem> {
         .and_then(|walk| walk.principal.as_ref().and_then(|p| p.tenant.as_ref().map(|t| t.id.to_string())))
         .unwrap_or_default();
     let binding = format!("{tenant}\n{}", request.uri().path());
-    let wrong = || {
-        let fault = Fault { pointer: "cursor".to_owned(), detail: "was not made by this list".to_owned() };
-        Problem::invalid(Code::InvalidCursor, vec![fault])
-    };
-    let after = query.get("cursor").map(|cursor| open(&binding, cursor).ok_or_else(wrong)).transpose()?;
+    let after =
+        query.get("cursor").map(|cursor| open(&binding, cursor).ok_or_else(PageRequest::foreign_cursor)).transpose()?;
     Ok(PageRequest { limit, after, binding })
 }
 

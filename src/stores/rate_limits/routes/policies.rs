@@ -6,7 +6,7 @@ use super::super::question::quota;
 use super::handlers::{Outcome, Store};
 use crate::base::code::Code;
 use crate::base::text::Name;
-use crate::http::{Fault, Json, PageRequest, PathArg, Problem, Scoped, json};
+use crate::http::{Json, PageRequest, PathArg, Problem, Scoped, json};
 use actix_web::HttpResponse;
 
 pub(super) async fn put(
@@ -40,8 +40,7 @@ pub(super) async fn delete(Scoped(limiting): Store, PathArg(name): PathArg<Name>
 
 pub(super) async fn list(Scoped(limiting): Store, page: PageRequest) -> Outcome {
     if page.after.as_deref().is_some_and(|after| Name::parse(after).is_err()) {
-        let fault = Fault { pointer: "cursor".to_owned(), detail: "was not made by this list".to_owned() };
-        return Err(Problem::invalid(Code::InvalidCursor, vec![fault]));
+        return Err(PageRequest::foreign_cursor());
     }
     let listed = limiting.policies.list(page.after.as_deref(), page.limit).await?;
     let items = listed.items.iter().map(|(name, policy)| described(name, policy)).collect();

@@ -14,8 +14,7 @@ use crate::base::duration::DurationField;
 use crate::base::text::Name;
 use crate::db::{ErrorKind, TOO_LONG};
 use crate::http::{
-    Fault, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Query, Scoped, Weight, etag, json,
-    json_text,
+    Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Query, Scoped, Weight, etag, json, json_text,
 };
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
@@ -230,11 +229,7 @@ fn location(session: &Session) -> String {
 }
 
 fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {
-    let wrong = || {
-        let fault = Fault { pointer: "cursor".to_owned(), detail: "was not made by this list".to_owned() };
-        Problem::invalid(Code::InvalidCursor, vec![fault])
-    };
-    page.after.as_deref().map(|text| Cursor::parse(text).ok_or_else(wrong)).transpose()
+    page.after.as_deref().map(|text| Cursor::parse(text).ok_or_else(PageRequest::foreign_cursor)).transpose()
 }
 
 fn listed(page: &PageRequest, listed: Listed) -> Outcome {
