@@ -31,6 +31,17 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     if duration > LONGEST { Err(NotADuration) } else { Ok(duration) }
 }
 
+/// Whole milliseconds, rounded up: at least one of them unless the duration is nothing, so that whoever waits so long does
+/// not come too early.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+/// Whole microseconds.
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// A duration in a request body: a JSON integer of seconds, or text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DurationField(pub Duration);

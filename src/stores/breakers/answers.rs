@@ -1,12 +1,12 @@
 //! What answers look like: the shapes of the HTTP API, from which it is described.
 
+use super::policy::millis;
 use super::store::Reported;
 use super::types::{Acquired, Breaker, Counters, Failure, ForcedBy, Policy, State};
 use crate::base::clock::Timestamp;
 use crate::base::text::Name;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::time::Duration;
 
 /// Whether the call may be made.
 #[derive(Serialize, JsonSchema)]
@@ -147,8 +147,4 @@ impl SettingsAnswer {
 
 fn said(is_degraded: bool) -> Option<bool> {
     is_degraded.then_some(true)
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,6 +5,7 @@
 //! scripts that count everything else: to be asked before a key is looked up, without waiting, is the point, and a
 //! script costs more than the refusal that it would save.
 
+use super::remembered::known_or_new;
 use super::settings::{MINUTE, RateLimitSettings};
 use crate::base::clock::Clock;
 use quick_cache::sync::Cache;
@@ -51,11 +52,7 @@ impl Addresses {
     /// # Errors
     /// It is one too many; the time after which it is not.
     pub fn failed(&self, address: IpAddr) -> Result<(), Duration> {
-        let new = || Ok::<_, std::convert::Infallible>(Arc::default());
-        let drained = match self.drained.get_or_insert_with(&network(address), new) {
-            Ok(drained) => drained,
-            Err(never) => match never {},
-        };
+        let drained = known_or_new(&self.drained, &network(address));
         let now = self.now();
         let counted = drained.fetch_update(Relaxed, Relaxed, |drained| self.with_one_more(drained, now).ok());
         counted.map(|_| ()).or_else(|drained| self.with_one_more(drained, now).map(|_| ()))

@@ -7,6 +7,7 @@
 
 use super::types::{Check, Decision, Quota, Subject};
 use crate::base::clock::Clock;
+use crate::base::duration::micros;
 use crate::base::text::{Name, TenantId};
 use crate::db::Partition;
 use parking_lot::Mutex;
@@ -78,10 +79,6 @@ struct Row {
 /// How much had been forgotten when the backend was asked.
 #[derive(Clone, Copy)]
 pub(super) struct Before(u64);
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
 
 impl Blocked {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {

@@ -15,6 +15,7 @@ pub mod keys;
 pub mod policies;
 mod question;
 mod record;
+mod remembered;
 mod reservations;
 pub mod routes;
 pub mod scripts;

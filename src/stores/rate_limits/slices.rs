@@ -8,8 +8,10 @@
 //! wait for a slice at the same time share one question, which asks for all of them.
 
 use super::guard::Guarded;
+use super::remembered::known_or_new;
 use super::types::{Check, Checked, Decision, Error, Quota, Subject, Told};
 use crate::base::clock::Clock;
+use crate::base::duration::micros;
 use crate::db;
 use crate::tenancy::KeyId;
 use parking_lot::Mutex;
@@ -96,10 +98,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
-}
-
 impl Slices {
     /// Time is told by `clock`, which must not be set back.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -122,11 +120,7 @@ impl Slices {
     /// # Errors
     /// When not even this process can tell.
     pub async fn take(&self, key: KeyId, quota: Quota, limits: &Guarded) -> Result<Grant, Error> {
-        let new = || Ok::<_, std::convert::Infallible>(Arc::default());
-        let slice = match self.slices.get_or_insert_with(&key, new) {
-            Ok(slice) => slice,
-            Err(never) => match never {},
-        };
+        let slice = known_or_new(&self.slices, &key);
         slice.waiting.fetch_add(1, Relaxed);
         let waiting = Waiting(&slice.waiting);
         let turn = slice.filling.lock().await;

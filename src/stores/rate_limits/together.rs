@@ -5,6 +5,7 @@
 //! who wait: a check of their costs together is what theirs would be one after the other, if it is allowed. If it is not,
 //! as many as fit are asked for, and what the next one is told holds for the rest. Who is alone waits for nobody.
 
+use super::remembered::known_or_new;
 use super::store::RateLimits;
 use super::types::{Check, Checked, Decision, Error};
 use crate::base::text::TenantId;
@@ -66,11 +67,7 @@ impl Together {
     }
 
     async fn queued(&self, tenant: &TenantId, check: &Check, backend: &RateLimits) -> Result<Checked, Error> {
-        let new = || Ok::<_, std::convert::Infallible>(Arc::default());
-        let queue = match self.queues.get_or_insert_with(&(tenant.clone(), check.clone()), new) {
-            Ok(queue) => queue,
-            Err(never) => match never {},
-        };
+        let queue = known_or_new(&self.queues, &(tenant.clone(), check.clone()));
         let told = {
             let mut waiting = queue.0.lock();
             match &mut *waiting {

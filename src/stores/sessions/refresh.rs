@@ -7,9 +7,10 @@ use super::keys::{self, SessionKeys};
 use super::record::{Named, Record};
 use super::refresh_token::Token;
 use super::scripts;
-use super::store::{ATTEMPTS, Noted, Sessions, answer, millis, own_ttl, pause};
+use super::store::{ATTEMPTS, Noted, Sessions, answer, own_ttl, pause};
 use super::types::{Error, RefreshOutcome, RefreshToken, Touch};
 use crate::base::clock::Timestamp;
+use crate::base::duration::millis;
 use crate::base::id;
 use crate::db::{self, Command, Partition, Reply};
 

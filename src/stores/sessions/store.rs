@@ -11,6 +11,7 @@ use super::settings::SessionSettings;
 use super::types::{Error, RenewOutcome, Session, Touch};
 use super::upkeep::Upkeep;
 use crate::base::clock::Timestamp;
+use crate::base::duration::millis;
 use crate::base::id::random_part;
 use crate::base::precondition::Precondition;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
@@ -282,9 +283,4 @@ pub(super) fn times(mut rest: Vec<Reply>) -> Result<Times, db::Error> {
 
 pub(super) fn own_ttl(times: &Times) -> Option<Duration> {
     (times.own_ttl > 0).then(|| Duration::from_millis(times.own_ttl))
-}
-
-/// Whole milliseconds, at least one of them unless the duration is nothing.
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }

@@ -83,16 +83,22 @@ async fn a_wrong_secret_and_an_expired_key_are_not_good_and_an_unknown_key_may_b
     assert_eq!(server.recalls("no key"), None);
 }
 
-#[tokio::test]
-async fn what_a_seen_change_has_put_in_doubt_is_not_remembered() {
-    let world = World::new();
-    let (server, other) = (Server::new(&world), world.server());
+/// A server that has seen a change since it knew the first key, which was revoked elsewhere, and has used the second since.
+async fn after_a_seen_revocation(world: &World) -> (Server, Secret, Secret) {
+    let (server, other) = (Server::new(world), world.server());
     let (key, secret) = acme(&server.registry).await;
     let (_, in_use) = server.registry.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
     assert!(knows(&server.registry, &secret).await);
     other.revoke_key(&id("acme"), key.id).await.unwrap();
     world.pass(1_000);
     assert!(knows(&server.registry, &in_use).await);
+    (server, secret, in_use)
+}
+
+#[tokio::test]
+async fn what_a_seen_change_has_put_in_doubt_is_not_remembered() {
+    let world = World::new();
+    let (server, secret, in_use) = after_a_seen_revocation(&world).await;
     world.cut(&server);
     assert_eq!(server.recalls(secret.expose()), None, "it was revoked before the last look");
     assert_eq!(server.recalls(in_use.expose()), Some(true));
@@ -184,13 +190,7 @@ async fn what_may_be_recalled_in_an_outage_may_be_recalled_by_whoever_failed_to_
 #[tokio::test]
 async fn whoever_failed_to_ask_recalls_nothing_that_a_seen_change_has_put_in_doubt() {
     let world = World::new();
-    let (server, other) = (Server::new(&world), world.server());
-    let (key, secret) = acme(&server.registry).await;
-    let (_, in_use) = server.registry.create_key(&id("acme"), plain_key()).await.unwrap().unwrap();
-    assert!(knows(&server.registry, &secret).await);
-    other.revoke_key(&id("acme"), key.id).await.unwrap();
-    world.pass(1_000);
-    assert!(knows(&server.registry, &in_use).await);
+    let (server, secret, in_use) = after_a_seen_revocation(&world).await;
     *world.wire.cut.lock() = true;
     assert!(server.registry.recall_unreachable(secret.expose()).is_none());
     assert!(server.registry.recall_unreachable(in_use.expose()).is_some());

@@ -3,6 +3,7 @@
 use super::super::bodies::{AnswerBody, ResultBody, ResultsBody};
 use super::super::types::{ASK_AGAIN, Check, Decision, Subject, Told};
 use super::requests::Ready;
+use crate::base::duration::millis;
 use crate::base::text::Name;
 use crate::http::{Problem, QuotaFields, QuotaStanding};
 use actix_web::http::header::HeaderMap;
@@ -131,9 +132,4 @@ fn key(check: &Check) -> Option<&Name> {
         Subject::Named(name) => Some(name),
         Subject::Requests(_) => None,
     }
-}
-
-/// Whole milliseconds, rounded up: whoever waits so long does not come too early.
-fn millis(time: Duration) -> u64 {
-    time.as_secs().saturating_mul(1000).saturating_add(u64::from(time.subsec_nanos().div_ceil(1_000_000)))
 }
