@@ -10,7 +10,7 @@ mod upkeep;
 
 use crate::admin;
 use crate::base::clock::Clock;
-use crate::config::Config;
+use crate::config::{BackendSettings, Config};
 use crate::db::transport::door::DOOR;
 use crate::db::transport::doors::Doors;
 use crate::db::transport::layers::metrics::BackendMetrics;
@@ -20,6 +20,7 @@ use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
+use crate::vault::{KeyRing, Vault};
 use actix_web::web;
 use idempotency::Records;
 use monitor::{Monitor, StandIn};
@@ -45,6 +46,7 @@ pub struct Application {
     stores: Stores,
     embedded: Vec<Arc<Memory>>,
     registry: Arc<Registry>,
+    vault: Vault,
     monitor: Monitor,
     metrics: Arc<Metrics>,
     http_metrics: HttpMetrics,
@@ -71,12 +73,18 @@ impl Application {
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
         let steady = Arc::new(SteadyClock::start());
+        let mut ring = config.vault.clone();
+        if ring.is_none() && matches!(config.backend, BackendSettings::Memory) {
+            ring = Some(KeyRing::random()?);
+        }
+        let vault = Vault::new(ring, database.system(), steady.clone());
         let stores = Stores::open(Ground {
             config: &config,
             database: &database,
             sessions_in,
             backend_clock,
             steady: steady.clone(),
+            vault: vault.clone(),
             outage: &backend.outage,
             metrics: &mut metrics,
         });
@@ -101,6 +109,7 @@ impl Application {
             same_database: backend.same_database,
             embedded: backend.embedded.into_iter().chain([stores.guard.memory().clone()]).collect(),
             stores,
+            vault,
             metrics: Arc::new(metrics),
             http_metrics,
             draining,
@@ -196,7 +205,8 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
+        let vault = web::Data::new(self.vault.clone());
         self.stores.provide(config);
-        config.app_data(proxies).app_data(doors);
+        config.app_data(proxies).app_data(doors).app_data(vault);
     }
 }

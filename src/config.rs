@@ -9,6 +9,7 @@ use crate::http::{PlatformSettings, TrustedProxies};
 use crate::stores::breakers::BreakerSettings;
 use crate::stores::rate_limits::RateLimitSettings;
 use crate::stores::sessions::{SessionFallback, SessionSettings};
+use crate::vault::KeyRing;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::IpAddr;
@@ -31,6 +32,8 @@ pub struct Config {
     pub session_fallback: SessionFallback,
     /// What holds for circuit breakers that have no settings of their own.
     pub breakers: BreakerSettings,
+    /// The root keys of the vault, if there are any.
+    pub vault: Option<KeyRing>,
     /// How often each API key may ask, and what limits do in an outage.
     pub rate_limits: RateLimitSettings,
     /// Where to listen.
@@ -76,6 +79,8 @@ impl Config {
             env.mistake("SESSION_FALLBACK", "is memory, but sessions are not in a Redis that could be away");
         }
         let sessions = SessionSettings::read(env);
+        env.section("The vault");
+        let vault = KeyRing::read(env);
         env.section("Circuit breakers");
         let breakers = BreakerSettings::read(env);
         env.section("Rate limits");
@@ -134,6 +139,7 @@ impl Config {
             sessions,
             session_fallback,
             breakers,
+            vault,
             rate_limits,
             address: (host, port),
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },

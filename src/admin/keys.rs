@@ -1,6 +1,5 @@
 //! `/admin/v1/tenants/{tenant}/keys`: issuing, listing, revoking and rotating API keys.
 
-use super::audit::Audit;
 use super::tenants::not_found;
 use crate::base::clock::Timestamp;
 use crate::base::code::Code;
@@ -8,7 +7,9 @@ use crate::base::duration::DurationField;
 use crate::base::id::NoRandomness;
 use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
-use crate::http::{Access, CURSOR, Endpoints, LIMIT, OptionalJson, Page, PageRequest, PathArg, Problem, Tenancy, json};
+use crate::http::{
+    Access, Audit, CURSOR, Endpoints, LIMIT, OptionalJson, Page, PageRequest, PathArg, Problem, Tenancy, json,
+};
 use crate::tenancy::{ApiKey, ApiKeyInfo, IssueError, KeyId, Label, NewKey, Registry, Scopes};
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;

@@ -4,14 +4,11 @@
 //! The handlers find the [`Registry`](crate::tenancy::Registry) as application data. Every change is
 //! written to the log as an audit line.
 
-mod audit;
 mod diagnosis;
 mod keys;
 mod tenants;
 #[cfg(test)]
 mod tests;
-
-pub use audit::AUDIT_LOG;
 
 use crate::http::Endpoints;
 

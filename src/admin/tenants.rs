@@ -1,12 +1,12 @@
 //! `/admin/v1/tenants`: making, reading, listing and changing tenants.
 
-use super::audit::Audit;
 use super::keys::{IssuedKey, issue};
 use crate::base::code::Code;
 use crate::base::object::Object;
 use crate::base::text::TenantId;
 use crate::http::{
-    Access, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, Tenancy, etag, json,
+    Access, Audit, CURSOR, Endpoints, Json, LIMIT, Page, PageRequest, PathArg, Preconditions, Problem, Tenancy, etag,
+    json,
 };
 use crate::tenancy::{
     Label, Limits, LimitsChange, NewKey, NewTenant, Scopes, Settings, SettingsChange, Tenant, TenantChange,

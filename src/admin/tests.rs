@@ -350,7 +350,7 @@ async fn every_change_is_in_the_audit_log_with_before_and_after_and_no_key_is() 
     let text = String::from_utf8(LOGGED.take()).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let audit: Vec<&Value> =
-        lines.iter().filter(|l| l["target"] == super::AUDIT_LOG).map(|line| &line["fields"]).collect();
+        lines.iter().filter(|l| l["target"] == crate::http::AUDIT_LOG).map(|line| &line["fields"]).collect();
     let actions: Vec<_> = audit.iter().map(|line| line["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["tenant.create", "key.create", "tenant.change", "key.rotate", "key.revoke"]);
     for line in &audit {

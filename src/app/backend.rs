@@ -2,6 +2,7 @@
 
 use super::same_database::SameDatabase;
 use crate::base::clock::Clock;
+use crate::base::id::NoRandomness;
 use crate::config::{BackendSettings, Config};
 use crate::db::transport::doors::Doors;
 use crate::db::transport::layers::failover::Pace;
@@ -20,6 +21,9 @@ pub enum StartError {
     /// The native backend's settings cannot be used.
     #[error("REDIS_URL {0}")]
     Native(#[from] UnusableSettings),
+    /// There is no randomness to make a root key of.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// The REST backend's settings cannot be used.
     #[error("the REST backend: {0}")]
     Rest(#[from] RestError),

@@ -11,6 +11,7 @@ use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::tenancy::SteadyClock;
+use crate::vault::Vault;
 use actix_web::web;
 use prometheus_client::registry::Registry as Metrics;
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Ground<'a> {
     pub(super) sessions_in: Database,
     pub(super) backend_clock: BackendClock,
     pub(super) steady: Arc<SteadyClock>,
+    /// What seals and opens secrets.
+    pub(super) vault: Vault,
     pub(super) outage: &'a Outage,
     pub(super) metrics: &'a mut Metrics,
 }
@@ -45,7 +48,7 @@ pub(super) struct Stores {
 
 impl Stores {
     pub(super) fn open(ground: Ground<'_>) -> Stores {
-        let Ground { config, database, sessions_in, backend_clock, steady, outage, metrics } = ground;
+        let Ground { config, database, sessions_in, backend_clock, steady, vault: _, outage, metrics } = ground;
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(metrics, &sessions_upkeep);
         let settings = config.sessions.clone();

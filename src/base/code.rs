@@ -67,6 +67,12 @@ codes! {
     KeyNotFound = "key_not_found", 404, "There is no such API key";
     /// No such policy.
     PolicyNotFound = "policy_not_found", 404, "There is no such rate limit policy";
+    /// No such token.
+    TokenNotFound = "token_not_found", 404, "There is no such token";
+    /// No such OAuth provider.
+    ProviderNotFound = "provider_not_found", 404, "There is no such OAuth provider";
+    /// No such job.
+    JobNotFound = "job_not_found", 404, "There is no such job";
     /// No such reservation, or it has freed itself.
     ReservationNotFound = "reservation_not_found", 404, "There is no such reservation";
     /// The path exists, the method does not.
@@ -77,6 +83,10 @@ codes! {
     SessionExists = "session_exists", 409, "A session with this id exists";
     /// The user has as many sessions as the tenant allows.
     SessionLimitReached = "session_limit_reached", 409, "The user has too many sessions";
+    /// A tenant with the chosen id is being deleted; the id is free when that is done.
+    TenantBeingDeleted = "tenant_being_deleted", 409, "A tenant with this id is being deleted";
+    /// The lease is not in force any more: another one was given, or the token was changed; nothing was stored.
+    LeaseLost = "lease_lost", 409, "The lease was lost";
     /// The chosen tenant id is taken.
     TenantExists = "tenant_exists", 409, "A tenant with this id exists";
     /// The same `Idempotency-Key` is being worked on.
@@ -85,6 +95,10 @@ codes! {
     ReservationSettled = "reservation_settled", 409, "The reservation has been settled otherwise";
     /// Other writers kept changing the resource; nothing was written.
     EditConflict = "edit_conflict", 409, "The resource changed too often meanwhile";
+    /// The token has expired, and there is no refresh token to get another one with.
+    TokenExpired = "token_expired", 410, "The token has expired";
+    /// The provider says that the refresh token is not valid any more: the user must consent again.
+    TokenRevoked = "token_revoked", 410, "The token was revoked";
     /// `If-Match` or `If-None-Match` did not hold.
     VersionMismatch = "version_mismatch", 412, "The resource is not at the version asked for";
     /// The body is larger than `MAX_BODY_BYTES`.
@@ -101,12 +115,22 @@ codes! {
     TooManyWindows = "too_many_windows", 422, "The key is limited over too many windows";
     /// The tenant has as many circuit breakers as it may.
     BreakerLimitReached = "breaker_limit_reached", 422, "The tenant has too many circuit breakers";
+    /// The user has as many tokens as a user may.
+    TokenLimitReached = "token_limit_reached", 422, "The user has too many tokens";
+    /// The tenant has as many OAuth providers as it may.
+    ProviderLimitReached = "provider_limit_reached", 422, "The tenant has too many OAuth providers";
     /// The same `Idempotency-Key` came with another request before.
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The key was used with another request";
     /// A limit was reached; `Retry-After` says when it is worth asking again.
     RateLimited = "rate_limited", 429, "Too many requests";
     /// A defect of this server.
     Internal = "internal_error", 500, "The server made a mistake";
+    /// The token is past its end and the OAuth provider did not give another one.
+    TokenRefreshFailed = "token_refresh_failed", 502, "The OAuth provider did not refresh the token";
+    /// The server has no key to encrypt secrets with.
+    VaultNotConfigured = "vault_not_configured", 503, "The vault is not configured";
+    /// This server lacks the root key under which something was encrypted.
+    VaultKeyMissing = "vault_key_missing", 503, "The server lacks an encryption key";
     /// The backend cannot be asked, or did not answer in time.
     BackendUnavailable = "backend_unavailable", 503, "The backend is not available";
     /// The server has as much to do as it can do in time; nothing was done for this request.

@@ -1,7 +1,7 @@
 //! Log lines: JSON, or text for people on a terminal.
 
-use crate::admin::AUDIT_LOG;
 use crate::config::LogSettings;
+use crate::http::AUDIT_LOG;
 use std::io::IsTerminal;
 use tracing::Level;
 use tracing_subscriber::Layer;

@@ -163,6 +163,11 @@ impl Command {
         command.arg("BYSCORE").limit(limit)
     }
 
+    /// All members of a sorted set, each followed by its score, lowest first.
+    pub fn zrange_with_scores(key: &Key) -> Self {
+        Command::new("ZRANGE", Effect::Read, 4).key(key).arg("0").arg("-1").arg("WITHSCORES")
+    }
+
     /// The member of a sorted set with the lowest score above `score`, and that score; nothing if there is none.
     pub fn zrange_next_scored(key: &Key, score: u64) -> Self {
         let command = Command::new("ZRANGE", Effect::Read, 8).key(key).arg(format!("({score}")).arg("+inf");

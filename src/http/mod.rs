@@ -3,6 +3,7 @@
 
 mod admission;
 mod answer;
+mod audit;
 mod authenticate;
 mod body;
 mod client_address;
@@ -31,6 +32,7 @@ mod trace;
 
 pub use admission::Admission;
 pub use answer::{json, json_text};
+pub use audit::{AUDIT_LOG, Audit};
 pub use body::{Json, OptionalJson};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use endpoints::{Access, Answer, Endpoint, Endpoints, InOutage};

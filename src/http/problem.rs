@@ -4,6 +4,7 @@ use super::quota;
 use crate::base::code::Code;
 use crate::base::sparing::Sparing;
 use crate::db::{Delivery, Error, ErrorKind};
+use crate::vault::VaultError;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
@@ -179,6 +180,31 @@ impl From<Error> for Problem {
             problem.retry_after = pause.as_secs().max(1);
         }
         problem
+    }
+}
+
+impl From<VaultError> for Problem {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Backend(error) => error.into(),
+            VaultError::NoRandomness => crate::base::id::NoRandomness.into(),
+            VaultError::NotConfigured => {
+                Problem::new(Code::VaultNotConfigured, "The operator has to set TOKEN_ENCRYPTION_KEY.")
+            }
+            VaultError::KeyMissing(root_key) => {
+                if let Some(left_out) = FAILED_CALLS.line() {
+                    tracing::error!(%root_key, left_out, "TOKEN_ENCRYPTION_KEYS_PREVIOUS lacks a root key that is needed");
+                }
+                Problem::new(Code::VaultKeyMissing, "The operator has to give this server an earlier key back.")
+            }
+            VaultError::TenantGone => Problem::new(Code::TenantNotFound, "The tenant was deleted meanwhile."),
+            VaultError::Contended => Problem::new(Code::EditConflict, "Try again."),
+            // Of a record, a store makes of it what it must; what remains is a data key.
+            VaultError::Unopenable => {
+                tracing::error!("a data key does not open");
+                Problem::new(Code::Internal, "The request could not be completed.")
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The key families of tenancy. All belong to the server and lie in one partition, so that each admin
 //! change and its mark are one script.
 
-use crate::db::Family;
+use crate::base::text::TenantId;
+use crate::db::{Family, Key, SystemDb};
 
 pub(super) const TENANT: Family = Family {
     name: "tenant",
@@ -56,6 +57,11 @@ pub(super) const CHANGES: Family = Family {
     lives: "always",
     holds: "a random token that each change of a tenant or an API key replaces; every server watches it",
 };
+
+/// The key of a tenant's record, for scripts that must know that it is there.
+pub fn tenant_key(db: &SystemDb, id: &TenantId) -> Key {
+    db.key(&TENANT, &[id.as_str()])
+}
 
 /// Every family of tenancy, for `docs/keys.md`.
 pub const FAMILIES: &[&Family] = &[&TENANT, &TENANTS, &API_KEY, &TENANT_KEYS, &API_KEY_USED, &CHANGES];

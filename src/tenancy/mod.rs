@@ -22,7 +22,7 @@ mod tests;
 
 pub use api_key::{ApiKey, KeyId, PresentedKey};
 pub use change::Change;
-pub use keys::FAMILIES;
+pub use keys::{FAMILIES, tenant_key};
 pub use listing::Listing;
 pub use manage_keys::{ApiKeyInfo, IssueError, NewKey};
 pub use manage_tenants::{TenantCreation, TenantUpdate};

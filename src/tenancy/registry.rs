@@ -4,7 +4,7 @@
 use super::api_key::{ApiKey, KeyId, PresentedKey};
 use super::cache::Remembered;
 use super::freshness::{Epoch, Freshness, Token};
-use super::keys::{API_KEY, TENANT};
+use super::keys::{API_KEY, tenant_key};
 use super::last_used::LastUsed;
 use super::tenant::Tenant;
 use crate::base::clock::{Clock, Timestamp};
@@ -224,7 +224,7 @@ impl Registry {
     }
 
     pub(super) fn tenant_key(&self, id: &TenantId) -> Key {
-        self.db.key(&TENANT, &[id.as_str()])
+        tenant_key(&self.db, id)
     }
 
     pub(super) fn api_key(&self, id: KeyId) -> Key {
