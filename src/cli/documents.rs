@@ -3,7 +3,7 @@
 use crate::app;
 use crate::db::{self, Family};
 use crate::http::openapi;
-use crate::{http, stores, tenancy, vault};
+use crate::{http, jobs, stores, tenancy, vault};
 
 /// The API description.
 pub(super) fn openapi() -> serde_json::Value {
@@ -16,10 +16,11 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 8] {
+fn families() -> [(&'static str, &'static [&'static Family]); 9] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("The vault, owner `_system`", vault::FAMILIES),
+        ("Jobs, owner `_system`", jobs::FAMILIES),
         ("Sessions, owner the tenant", stores::sessions::FAMILIES),
         ("Circuit breakers, owner the tenant", stores::breakers::FAMILIES),
         ("Rate limits, owner the tenant", stores::rate_limits::FAMILIES),
