@@ -29,7 +29,6 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
         // What the backends run in the background belongs to this runtime, which outlives the workers'.
         let app = Application::new(config, Arc::new(SystemClock))
             .map_err(|error| (super::MISCONFIGURED, error.to_string()))?;
-        app.start_background();
         let ended = |error: std::io::Error| (1, format!("the server ended: {}", error.kind()));
         let bound = listener.local_addr().map_err(ended)?;
         if embedded {
@@ -42,6 +41,7 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
             }
             tracing::info!(address = %bound, ready, admin_api = app.config().platform.admin_key.is_some(), "listening");
         }
+        app.start_background();
         let mut server = server::serve(listener, &settings, app.clone()).map_err(ended)?;
         let at_once = Cell::new(false);
         let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay, &at_once);
