@@ -160,6 +160,7 @@ impl Application {
         }
         tokio::spawn(upkeep::run(
             self.stores.sessions_upkeep.clone(),
+            self.stores.expiring_tokens.clone(),
             self.embedded.clone(),
             self.config.sessions.cleanup_interval,
         ));
