@@ -10,6 +10,7 @@ mod upkeep;
 
 use crate::admin;
 use crate::base::clock::Clock;
+use crate::base::deadline::Deadline;
 use crate::config::{BackendSettings, Config};
 use crate::db::transport::door::DOOR;
 use crate::db::transport::doors::Doors;
@@ -20,7 +21,7 @@ use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
-use crate::vault::{KeyRing, Vault};
+use crate::vault::{KeyRing, RootKeyId, Vault};
 use actix_web::web;
 use idempotency::Records;
 use monitor::{Monitor, StandIn};
@@ -28,10 +29,13 @@ use prometheus_client::registry::Registry as Metrics;
 use request_limit::Limit;
 use same_database::SameDatabase;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use stores::{Ground, Stores};
 
 pub use backend::StartError;
+
+/// How long the start waits for the backend. Without it the server starts all the same, and is not ready.
+pub const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// The families of keys that the application itself keeps.
 pub const FAMILIES: &[&Family] = &[&DOOR];
@@ -122,6 +126,17 @@ impl Application {
         &self.registry
     }
 
+    /// What is wrong with the root keys, where data keys need one that this process does not have and the backend can be
+    /// asked: to serve without it would be to refuse secrets that other servers show.
+    pub async fn lacks_root_keys(&self) -> Option<String> {
+        self.vault.ring()?;
+        let missing = self.vault.missing_roots(Deadline::after(Instant::now(), FIRST_LOOK)).await.ok()?;
+        let named = |(id, count): &(RootKeyId, u64)| format!("{id} ({count} data keys are wrapped under it)");
+        let named: Vec<String> = missing.iter().map(named).collect();
+        (!named.is_empty())
+            .then(|| format!("TOKEN_ENCRYPTION_KEYS_PREVIOUS: lacks a root key that is in use: {}", named.join(", ")))
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Config {
         &self.config
@@ -145,6 +160,7 @@ impl Application {
         }
         tokio::spawn(upkeep::run(
             self.stores.sessions_upkeep.clone(),
+            self.stores.expiring_tokens.clone(),
             self.embedded.clone(),
             self.config.sessions.cleanup_interval,
         ));

@@ -6,6 +6,7 @@ use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
 use crate::http::server::ServerSettings;
 use crate::http::{PlatformSettings, TrustedProxies};
+use crate::outbound::OutboundSettings;
 use crate::stores::breakers::BreakerSettings;
 use crate::stores::rate_limits::RateLimitSettings;
 use crate::stores::sessions::{SessionFallback, SessionSettings};
@@ -32,6 +33,8 @@ pub struct Config {
     pub session_fallback: SessionFallback,
     /// What holds for circuit breakers that have no settings of their own.
     pub breakers: BreakerSettings,
+    /// What may be reached of what tenants name.
+    pub outbound: OutboundSettings,
     /// The root keys of the vault, if there are any.
     pub vault: Option<KeyRing>,
     /// How often each API key may ask, and what limits do in an outage.
@@ -81,6 +84,8 @@ impl Config {
         let sessions = SessionSettings::read(env);
         env.section("The vault");
         let vault = KeyRing::read(env);
+        env.section("OAuth providers");
+        let outbound = OutboundSettings::read(env);
         env.section("Circuit breakers");
         let breakers = BreakerSettings::read(env);
         env.section("Rate limits");
@@ -139,6 +144,7 @@ impl Config {
             sessions,
             session_fallback,
             breakers,
+            outbound,
             vault,
             rate_limits,
             address: (host, port),

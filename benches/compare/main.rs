@@ -8,13 +8,15 @@
 //! - the same with the server's own limit on requests, which is too high to be reached;
 //! - a rate limit check that is allowed, by two algorithms, and one that is denied over and over;
 //! - asking a closed circuit breaker, and telling it of a success;
+//! - an encrypted token of 1 KiB, and a session whose answer is as long;
 //! - the REST backend, without the server around it, reading a value through an HTTP stand-in for Upstash.
 //!
 //! The value that the others read has the length of the third one's answer. Shown are medians over the rounds, with
 //! the lowest and the highest; a ratio is taken within its round, to the ceiling. A request that is answered in another
 //! way than was meant ends the run.
 //!
-//! `./bench overload` measures something else: what is served when ten times too much is asked for.
+//! `./bench overload` measures something else: what is served when ten times too much is asked for; `./bench vault`
+//! sealing and opening alone.
 
 mod ceiling;
 mod load;
@@ -25,6 +27,7 @@ mod rest;
 mod server;
 mod stand_in;
 mod table;
+mod vault;
 
 use load::{Measurement, Request};
 use processes::Process;
@@ -44,6 +47,7 @@ fn main() -> Result<(), Failure> {
         ["ceiling", port, redis] => ceiling::serve(port.parse()?, redis.parse()?),
         ["stand-in", port, redis] => stand_in::serve(port.parse()?, redis.parse()?),
         ["overload"] => overload::run(),
+        ["vault"] => vault::in_process(&mut std::io::stdout().lock()),
         _ => compare(),
     }
 }
@@ -71,6 +75,8 @@ fn compare() -> Result<(), Failure> {
         ("session read, API limit", Request { server: &limited, ..read }),
     ];
     rows.extend(posts.rows(read));
+    let secrets = vault::Paths::prepare(&server, &session.api_key)?;
+    rows.extend(secrets.rows(read));
     for (_, request) in &rows {
         load::warm_up(*request)?;
     }
@@ -97,6 +103,7 @@ fn compare() -> Result<(), Failure> {
     }
     table::row(&mut out, "REST backend, one GET", &over_rest, naive)?;
     table::round_trips(&mut out, round_trips)?;
+    vault::in_process(&mut out)?;
     let all: Vec<&[Measurement]> = measured.iter().map(Vec::as_slice).chain([&*bare, &*over_rest]).collect();
     table::notes(&mut out, &all)?;
     writeln!(out, "took {:.0} s", began.elapsed().as_secs_f64())?;

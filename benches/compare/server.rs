@@ -39,6 +39,7 @@ pub fn start(directory: &Path, redis: u16, limit: &[(&str, &str)]) -> Result<Pro
         ("REDIS_URL", &format!("redis://127.0.0.1:{redis}/0")),
         ("ADMIN_API_KEY", ADMIN_KEY),
         ("RATE_LIMIT_ENABLED", "false"),
+        ("TOKEN_ENCRYPTION_KEY", &"0123456789abcdef".repeat(4)),
     ]);
     command.envs(limit.iter().copied());
     let server = Process::start(command, port)?;

@@ -14,7 +14,7 @@ use crate::tenancy::{ApiKey, ApiKeyInfo, IssueError, KeyId, Label, NewKey, Regis
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use schemars::JsonSchema;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use std::time::Duration;
 
 /// A key to be issued.
@@ -26,7 +26,7 @@ struct CreateKey {
     /// What it may do; everything when not given.
     scopes: Option<Scopes>,
     /// From when on it is refused, RFC 3339 in UTC; never when not given.
-    #[serde(deserialize_with = "time")]
+    #[serde(deserialize_with = "Timestamp::deserialize_optional")]
     expires_at: Option<Timestamp>,
 }
 
@@ -75,12 +75,6 @@ impl ShownKey {
 /// The one place where a key is written into an answer.
 fn expose<S: Serializer>(key: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(key.expose())
-}
-
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let wrong = || serde::de::Error::custom("must be a time as in 2026-01-31T08:00:00.000Z (RFC 3339, UTC)");
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| Timestamp::parse_rfc3339(&text).ok_or_else(wrong)).transpose()
 }
 
 impl From<IssueError> for Problem {

@@ -5,11 +5,13 @@ use super::upkeep;
 use crate::config::Config;
 use crate::db::{BackendClock, Database, Outage};
 use crate::http::{Endpoints, QuotaFields};
+use crate::outbound::Outbound;
 use crate::stores::breakers::{Transitions, routes as breakers};
 use crate::stores::rate_limits::policies::PolicyMemory;
 use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
 use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
+use crate::stores::tokens::{Expiring, routes as tokens};
 use crate::tenancy::SteadyClock;
 use crate::vault::Vault;
 use actix_web::web;
@@ -18,7 +20,7 @@ use std::sync::Arc;
 
 /// The endpoints of all capabilities.
 pub(super) fn endpoints() -> Endpoints {
-    sessions::endpoints().and(breakers::endpoints()).and(rate_limits::endpoints())
+    sessions::endpoints().and(tokens::endpoints()).and(breakers::endpoints()).and(rate_limits::endpoints())
 }
 
 /// What the capabilities stand on.
@@ -41,14 +43,16 @@ pub(super) struct Stores {
     sessions: web::Data<sessions::OpenSessions>,
     rate_limits: web::Data<rate_limits::OpenRateLimits>,
     breakers: web::Data<breakers::OpenBreakers>,
+    tokens: web::Data<tokens::OpenTokens>,
     pub(super) sessions_upkeep: Arc<Upkeep>,
+    pub(super) expiring_tokens: Arc<Expiring>,
     pub(super) standby: Option<Arc<Standby>>,
     pub(super) guard: Arc<Guard>,
 }
 
 impl Stores {
     pub(super) fn open(ground: Ground<'_>) -> Stores {
-        let Ground { config, database, sessions_in, backend_clock, steady, vault: _, outage, metrics } = ground;
+        let Ground { config, database, sessions_in, backend_clock, steady, vault, outage, metrics } = ground;
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
@@ -63,7 +67,7 @@ impl Stores {
 
         let guard = Arc::new(Guard::new(config.rate_limits.fail, outage.clone(), steady.clone()));
         guard.register(metrics);
-        let policies = Arc::new(PolicyMemory::new(steady));
+        let policies = Arc::new(PolicyMemory::new(steady.clone()));
         let fields = QuotaFields { legacy: config.rate_limits.legacy_headers };
         let rate_limits = rate_limits::OpenRateLimits::new(database.clone(), guard.clone(), policies, fields);
 
@@ -71,10 +75,16 @@ impl Stores {
         transitions.register(metrics);
         let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
 
+        let outbound = Outbound::new(config.outbound.clone());
+        let tokens = tokens::OpenTokens::new(database.clone(), vault, outbound, steady);
+        tokens.metrics().register(metrics);
+
         Stores {
             sessions: web::Data::new(sessions),
             rate_limits: web::Data::new(rate_limits),
             breakers: web::Data::new(breakers),
+            expiring_tokens: tokens.expiring(),
+            tokens: web::Data::new(tokens),
             sessions_upkeep,
             standby,
             guard,
@@ -83,6 +93,10 @@ impl Stores {
 
     /// For the handlers.
     pub(super) fn provide(&self, config: &mut web::ServiceConfig) {
-        config.app_data(self.sessions.clone()).app_data(self.rate_limits.clone()).app_data(self.breakers.clone());
+        config
+            .app_data(self.sessions.clone())
+            .app_data(self.tokens.clone())
+            .app_data(self.rate_limits.clone())
+            .app_data(self.breakers.clone());
     }
 }

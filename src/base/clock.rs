@@ -33,6 +33,13 @@ impl Timestamp {
         Timestamp::from_millis(self.0.saturating_add_signed(millis))
     }
 
+    /// `#[serde(default, deserialize_with)]` for a member of a request that may be missing.
+    pub fn deserialize_optional<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Self>, D::Error> {
+        let wrong = || serde::de::Error::custom("must be a time as in 2026-01-31T08:00:00.000Z (RFC 3339, UTC)");
+        let text = <Option<String> as serde::Deserialize>::deserialize(deserializer)?;
+        text.map(|text| Timestamp::parse_rfc3339(&text).ok_or_else(wrong)).transpose()
+    }
+
     /// Parses an RFC 3339 time in UTC (`2026-01-31T08:00:00.000Z`).
     pub fn parse_rfc3339(text: &str) -> Option<Timestamp> {
         let time = humantime::parse_rfc3339(text).ok()?;

@@ -16,12 +16,13 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 9] {
+fn families() -> [(&'static str, &'static [&'static Family]); 10] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("The vault, owner `_system`", vault::FAMILIES),
         ("Jobs, owner `_system`", jobs::FAMILIES),
         ("Sessions, owner the tenant", stores::sessions::FAMILIES),
+        ("Tokens, owner the tenant", stores::tokens::FAMILIES),
         ("Circuit breakers, owner the tenant", stores::breakers::FAMILIES),
         ("Rate limits, owner the tenant", stores::rate_limits::FAMILIES),
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),

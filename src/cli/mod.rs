@@ -1,9 +1,11 @@
-//! The command line: `serve`, and what prints the project's own documents.
+//! The command line: `serve`, what asks a running server, and what prints the project's own documents.
 
+mod admin_api;
 mod documents;
 mod logging;
 mod newcomer;
 mod serve;
+mod vault;
 
 use crate::base::env::{Env, Mistakes};
 use crate::config::Config;
@@ -15,26 +17,33 @@ pub use documents::{keys_table, reference};
 /// What could not be configured: exit code 2.
 const MISCONFIGURED: u8 = 2;
 
+/// Flags that need no value.
+const SWITCHES: [&str; 1] = ["json"];
+
 const HELP: &str = "\
 AgentAPI, the multi-tenant session and state server
 
 Usage: agentapi [COMMAND] [--VARIABLE VALUE]...
 
 Commands:
-  serve       Serve (the default)
-  env         Print every variable with its default, as .env.example
-  openapi     Print the API description, OpenAPI 3.1
-  reference   Print the API reference, Markdown
-  keys        Print what is kept under which keys, Markdown
-  version     Print the version
-  help        Print this
+  serve           Serve (the default)
+  vault status    Print which keys there are and how many records need each
+  vault rotate    Give tenants new data keys
+  vault rewrap    Encrypt everything under the newest keys, and destroy the others
+  env             Print every variable with its default, as .env.example
+  openapi         Print the API description, OpenAPI 3.1
+  reference       Print the API reference, Markdown
+  keys            Print what is kept under which keys, Markdown
+  version         Print the version
+  help            Print this
 
-Every variable is also a flag, which wins: --port 8080 for PORT=8080.
+Every variable is also a flag, which wins: --port 8080 for PORT=8080. The vault commands ask a running server: they take
+--url (AGENTAPI_URL, http://127.0.0.1:3284 when not given), ADMIN_API_KEY, --tenant to do it for one, and --json.
 ";
 
 /// Runs a command: 0, 1 when it failed, 2 when it was called or configured wrongly.
 pub fn run(arguments: Vec<String>) -> ExitCode {
-    let (command, flags) = match split(arguments) {
+    let (words, flags) = match split(arguments) {
         Ok(split) => split,
         Err(mistake) => return complain(&mistake, MISCONFIGURED),
     };
@@ -42,17 +51,18 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
     match rustls::crypto::aws_lc_rs::default_provider().install_default() {
         Ok(()) | Err(_) => {}
     }
-    match command.as_deref().unwrap_or("serve") {
-        "serve" => match configure(flags) {
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        [] | ["serve"] => match configure(flags) {
             Ok(config) => serve::serve(config),
             Err(mistakes) => complain(&mistakes.to_string(), MISCONFIGURED),
         },
-        "env" => print(&environment()),
-        "openapi" => print(&format!("{:#}\n", documents::openapi())),
-        "reference" => print(&reference()),
-        "keys" => print(&keys_table()),
-        "version" | "--version" | "-V" => print(concat!("agentapi ", env!("CARGO_PKG_VERSION"), "\n")),
-        "help" | "--help" | "-h" => print(HELP),
+        ["vault", what] => vault::run(what, flags),
+        ["env"] => print(&environment()),
+        ["openapi"] => print(&format!("{:#}\n", documents::openapi())),
+        ["reference"] => print(&reference()),
+        ["keys"] => print(&keys_table()),
+        ["version" | "--version" | "-V"] => print(concat!("agentapi ", env!("CARGO_PKG_VERSION"), "\n")),
+        ["help" | "--help" | "-h"] => print(HELP),
         _ => complain("there is no such command; see agentapi help", MISCONFIGURED),
     }
 }
@@ -66,9 +76,9 @@ pub fn environment() -> String {
 
 type Flags = Vec<(String, String)>;
 
-/// The command, and the flags as variables: `--redis-url X` or `--redis-url=X` for `REDIS_URL`.
-fn split(arguments: Vec<String>) -> Result<(Option<String>, Flags), String> {
-    let (mut command, mut flags) = (None, Vec::new());
+/// The words of the command, and the flags as variables: `--redis-url X` or `--redis-url=X` for `REDIS_URL`.
+fn split(arguments: Vec<String>) -> Result<(Vec<String>, Flags), String> {
+    let (mut words, mut flags) = (Vec::new(), Vec::new());
     let mut rest = arguments.into_iter();
     while let Some(argument) = rest.next() {
         let short = matches!(argument.as_str(), "--help" | "--version");
@@ -78,19 +88,25 @@ fn split(arguments: Vec<String>) -> Result<(Option<String>, Flags), String> {
                     Some((name, value)) => (name, Some(value.to_owned())),
                     None => (flag, None),
                 };
-                let value = value.or_else(|| rest.next()).ok_or_else(|| format!("--{name} needs a value"))?;
+                let switch = || SWITCHES.contains(&name).then(|| "true".to_owned());
+                let value =
+                    value.or_else(switch).or_else(|| rest.next()).ok_or_else(|| format!("--{name} needs a value"))?;
                 flags.push((name.to_ascii_uppercase().replace('-', "_"), value));
             }
-            None if command.is_none() => command = Some(argument),
-            None => return Err("there may be only one command; see agentapi help".to_owned()),
+            None => words.push(argument),
         }
     }
-    Ok((command, flags))
+    Ok((words, flags))
 }
 
 fn configure(flags: Flags) -> Result<Config, Mistakes> {
+    read(flags, Config::read)
+}
+
+/// Reads what a command is told, from the environment and from flags, of which it must know each.
+fn read<T>(flags: Flags, settings: impl Fn(&mut Env) -> T) -> Result<T, Mistakes> {
     let mut known = Env::new([]);
-    Config::read(&mut known);
+    settings(&mut known);
     let names = known.names();
     let mut env = Env::of_process(flags.iter().cloned());
     for (name, _) in &flags {
@@ -98,8 +114,8 @@ fn configure(flags: Flags) -> Result<Config, Mistakes> {
             env.mistake(&format!("--{}", name.to_ascii_lowercase().replace('_', "-")), "is not a flag");
         }
     }
-    let config = Config::read(&mut env);
-    env.finish().map(|()| config)
+    let settings = settings(&mut env);
+    env.finish().map(|()| settings)
 }
 
 /// Prints to standard output; a reader that has gone away is no failure.
@@ -129,11 +145,13 @@ mod tests {
     #[test]
     fn flags_are_variables() {
         let (command, flags) = split(words("serve --redis-url=redis://x --port 8080")).unwrap();
-        assert_eq!(command.as_deref(), Some("serve"));
+        assert_eq!(command, ["serve"]);
         assert_eq!(flags, [("REDIS_URL".into(), "redis://x".into()), ("PORT".into(), "8080".into())]);
         assert!(split(words("serve --port")).is_err());
-        assert!(split(words("serve twice")).is_err());
-        assert_eq!(split(words("--help")).unwrap().0.as_deref(), Some("--help"));
+        let (command, flags) = split(words("vault --json rewrap --tenant acme")).unwrap();
+        assert_eq!(command, ["vault", "rewrap"]);
+        assert_eq!(flags, [("JSON".into(), "true".into()), ("TENANT".into(), "acme".into())]);
+        assert_eq!(split(words("--help")).unwrap().0, ["--help"]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `agentapi serve`.
 
 use super::{complain, logging, newcomer, print};
-use crate::app::Application;
+use crate::app::{Application, FIRST_LOOK};
 use crate::base::clock::SystemClock;
 use crate::config::Config;
 use crate::http::server::{self, Signals};
@@ -10,9 +10,6 @@ use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// How long the start waits for the backend. Without it the server starts all the same, and is not ready.
-const FIRST_LOOK: Duration = Duration::from_millis(500);
 
 /// Serves until it is told to stop: 0; 1 when it could not start.
 pub(super) fn serve(mut config: Config) -> ExitCode {
@@ -32,7 +29,6 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
         // What the backends run in the background belongs to this runtime, which outlives the workers'.
         let app = Application::new(config, Arc::new(SystemClock))
             .map_err(|error| (super::MISCONFIGURED, error.to_string()))?;
-        app.start_background();
         let ended = |error: std::io::Error| (1, format!("the server ended: {}", error.kind()));
         let bound = listener.local_addr().map_err(ended)?;
         if embedded {
@@ -40,8 +36,12 @@ pub(super) fn serve(mut config: Config) -> ExitCode {
             welcome(&newcomer::welcome(bound, settings.tls.is_some(), made_up.as_ref(), key.as_ref()));
         } else {
             let ready = tokio::time::timeout(FIRST_LOOK, app.look_at_backend()).await.unwrap_or(false);
+            if let Some(mistake) = app.lacks_root_keys().await.filter(|_| ready) {
+                return Err((super::MISCONFIGURED, mistake));
+            }
             tracing::info!(address = %bound, ready, admin_api = app.config().platform.admin_key.is_some(), "listening");
         }
+        app.start_background();
         let mut server = server::serve(listener, &settings, app.clone()).map_err(ended)?;
         let at_once = Cell::new(false);
         let stop = server::stop_on_signal(server.handle(), signals, app.draining(), settings.shutdown_delay, &at_once);

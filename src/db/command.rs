@@ -163,6 +163,17 @@ impl Command {
         command.arg("BYSCORE").limit(limit)
     }
 
+    /// How many members of a sorted set have this score.
+    pub fn zcount_scored(key: &Key, score: u64) -> Self {
+        Command::new("ZCOUNT", Effect::Read, 3).key(key).number(score).number(score)
+    }
+
+    /// At most `limit` members of a sorted set with a score below `score`, lowest first, past the first `skip`.
+    pub fn zrange_scored_below(key: &Key, score: u64, skip: u64, limit: usize) -> Self {
+        let command = Command::new("ZRANGE", Effect::Read, 7).key(key).arg("-inf").arg(format!("({score}"));
+        command.arg("BYSCORE").arg("LIMIT").number(skip).number(limit as i128)
+    }
+
     /// All members of a sorted set, each followed by its score, lowest first.
     pub fn zrange_with_scores(key: &Key) -> Self {
         Command::new("ZRANGE", Effect::Read, 4).key(key).arg("0").arg("-1").arg("WITHSCORES")

@@ -114,3 +114,6 @@ impl std::fmt::Debug for DataKey {
         f.debug_struct("DataKey").field("version", &self.version).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

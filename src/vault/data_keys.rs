@@ -287,3 +287,6 @@ impl Vault {
         self.0.db.key(&DATA_KEYS, &[tenant.as_str()])
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,3 +121,6 @@ pub(super) fn open(parent: &Key, place: &[u8], envelope: &str) -> Option<Zeroizi
     let is_committed = id::same_digest(commitment, &committed);
     opened.ok().filter(|_| is_committed)
 }
+
+#[cfg(test)]
+mod tests;

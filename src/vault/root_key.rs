@@ -164,3 +164,6 @@ impl fmt::Debug for KeyRing {
         f.debug_list().entries(self.ids()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -64,6 +64,11 @@ impl TenantVault {
         TenantVault { vault, tenant, deadline }
     }
 
+    /// The same, for a caller who waits until then.
+    pub fn by(&self, deadline: Deadline) -> TenantVault {
+        TenantVault { deadline, ..self.clone() }
+    }
+
     /// The data key to seal with, made where the tenant has none. No round trip where this process knew it a moment ago.
     pub async fn newest(&self) -> Result<Arc<DataKey>, VaultError> {
         self.vault.newest(&self.tenant, self.deadline).await

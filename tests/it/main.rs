@@ -28,3 +28,4 @@ mod sessions_store;
 mod standby;
 mod supervision;
 mod tls;
+mod vault;

@@ -1,0 +1,35 @@
+//! OAuth tokens, encrypted, and what refreshing them takes: who may, and with which provider.
+//!
+//! A token and the settings of a provider are both a *sealed record*: a hash with two envelopes of the vault, one for
+//! secrets and one for everything else that a client supplied. `records` writes and reads them, `store` and `providers`
+//! give them their meaning, `rewrap` exchanges the envelopes when keys change.
+
+mod answers;
+mod bodies;
+mod content;
+mod expiring;
+mod keys;
+mod leases;
+mod metrics;
+mod oauth;
+mod providers;
+mod records;
+mod refreshing;
+mod rewrap;
+pub mod routes;
+mod scripts;
+mod served;
+mod store;
+mod types;
+
+pub use expiring::Expiring;
+pub use keys::FAMILIES;
+pub use metrics::TokenMetrics;
+pub use providers::{AuthStyle, NewProvider, Provider, Providers};
+pub use rewrap::{Rewrapped, SealedRecords};
+pub use scripts::SCRIPTS;
+pub use served::Served;
+pub use store::Tokens;
+pub use types::{
+    Deleted, Error, LeaseId, LeaseOutcome, Leased, NewToken, Put, Read, Token, TokenPage, TokenStatus, TokenSummary,
+};

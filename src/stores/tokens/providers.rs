@@ -1,0 +1,189 @@
+//! How the server may refresh tokens by itself: the token endpoint of each provider, and its client there.
+
+use super::content::{Part, ProviderDetails, ProviderSecrets, Sealable, read, written};
+use super::keys::{self, RecordName};
+use super::metrics::TokenMetrics;
+use super::records::{Content, Records, Stored, Written};
+use super::store::Shared;
+use super::types::{Deleted, Error, Put};
+use crate::base::clock::Timestamp;
+use crate::base::precondition::Precondition;
+use crate::base::secret::Secret;
+use crate::base::text::{Name, TenantId};
+use crate::db::{self, TenantDb};
+use crate::vault::{TenantVault, VaultError};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most providers of a tenant.
+pub const MOST_PROVIDERS: u64 = 1000;
+
+/// How a client proves who it is (RFC 6749, section 2.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthStyle {
+    /// In the header, as with Basic authentication.
+    #[default]
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
+}
+
+/// The settings of a provider.
+#[derive(Clone)]
+pub struct NewProvider {
+    /// Its token endpoint; checked.
+    pub token_url: String,
+    /// What the provider calls this client.
+    pub client_id: String,
+    /// What proves it.
+    pub client_secret: Secret,
+    /// How that is proved.
+    pub auth_style: AuthStyle,
+    /// What is asked for when a token is refreshed; as before when empty.
+    pub scopes: Vec<String>,
+    /// How long before its end a token is refreshed.
+    pub refresh_before: Duration,
+}
+
+/// A provider as it is kept.
+#[derive(Clone)]
+pub struct Provider {
+    /// Its name.
+    pub name: Name,
+    /// Its settings.
+    pub settings: NewProvider,
+    /// Counts its changes, from 1.
+    pub version: u64,
+    /// The version of the data key under which it is sealed.
+    pub key_version: u32,
+    /// When it was set first, by the backend's clock.
+    pub created_at: Timestamp,
+    /// When it was set last, by the backend's clock.
+    pub updated_at: Timestamp,
+}
+
+/// For tests and logs: names nothing of it.
+impl std::fmt::Debug for Provider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Provider").field("version", &self.version).finish_non_exhaustive()
+    }
+}
+
+/// The providers of one tenant.
+#[derive(Clone)]
+pub struct Providers {
+    records: Records,
+    metrics: Arc<TokenMetrics>,
+}
+
+impl Providers {
+    pub(super) fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Providers {
+        Providers { records: Records { db, vault, noted: shared.noted.clone() }, metrics: shared.metrics.clone() }
+    }
+
+    pub(super) fn tenant(&self) -> &TenantId {
+        self.records.db.tenant()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.records.db.now()
+    }
+
+    /// Sets a provider, in place of what was set before.
+    pub async fn put(&self, name: &Name, new: NewProvider, asked: &Precondition) -> Result<Put<Provider>, Error> {
+        let secrets = written(&ProviderSecrets { client_secret: Sealable(new.client_secret.clone()) })?;
+        let details = written(&ProviderDetails {
+            token_url: new.token_url.clone(),
+            client_id: new.client_id.clone(),
+            auth_style: new.auth_style,
+            scopes: new.scopes.clone(),
+            refresh_before_ms: crate::base::duration::millis(new.refresh_before),
+        })?;
+        let content = Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true };
+        let record = RecordName::Provider(name.clone());
+        Ok(match self.records.write(&record, &content, asked, None, MOST_PROVIDERS).await? {
+            Written::Written { version, key, created, updated } => Put::Stored {
+                stored: Box::new(Provider {
+                    name: name.clone(),
+                    settings: new,
+                    version,
+                    key_version: key,
+                    created_at: created,
+                    updated_at: updated,
+                }),
+                is_new: version == 1,
+            },
+            Written::VersionMismatch => Put::VersionMismatch,
+            Written::LeaseLost => Put::LeaseLost,
+            Written::LimitReached => Put::LimitReached,
+        })
+    }
+
+    /// A provider; nothing where there is none or what there is does not open.
+    pub async fn read(&self, name: &Name) -> Result<Option<Provider>, Error> {
+        let record = RecordName::Provider(name.clone());
+        let mut last = None::<String>;
+        while let Some(stored) = self.records.read(&record).await? {
+            match self.opened(name, &record, &stored).await {
+                Ok(provider) => return Ok(Some(provider)),
+                Err(VaultError::Unopenable) if last.as_ref() != Some(&stored.secrets) => last = Some(stored.secrets),
+                Err(VaultError::Unopenable) => {
+                    self.metrics.count_unreadable();
+                    break;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// At most `limit` providers, by name, from after `after`, and the name after which the list goes on.
+    pub async fn list(&self, after: Option<&str>, limit: usize) -> Result<(Vec<Provider>, Option<String>), Error> {
+        let (names, next) = self.records.names(&keys::providers(&self.records.db), after, limit).await?;
+        let named = |name: &String| Name::parse(name).map_err(|_| db::Error::unexpected("a name"));
+        let names = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+        let records: Vec<RecordName> = names.iter().cloned().map(RecordName::Provider).collect();
+        let mut items = Vec::with_capacity(names.len());
+        for ((name, record), stored) in names.iter().zip(&records).zip(self.records.read_many(&records).await?) {
+            // One that was deleted between the two steps is no longer there.
+            let Some(stored) = stored else { continue };
+            match self.opened(name, record, &stored).await {
+                Ok(provider) => items.push(provider),
+                Err(VaultError::Unopenable) => self.metrics.count_unreadable(),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok((items, next))
+    }
+
+    /// Forgets a provider.
+    pub async fn delete(&self, name: &Name, asked: &Precondition) -> Result<Deleted, Error> {
+        self.records.remove(&RecordName::Provider(name.clone()), asked).await
+    }
+
+    async fn opened(&self, name: &Name, record: &RecordName, stored: &Stored) -> Result<Provider, VaultError> {
+        let vault = &self.records.vault;
+        let secrets: ProviderSecrets =
+            read(&record.open(vault, Part::Secrets, stored.version, &stored.secrets).await?)?;
+        let details: ProviderDetails =
+            read(&record.open(vault, Part::Details, stored.version, &stored.details).await?)?;
+        Ok(Provider {
+            name: name.clone(),
+            settings: NewProvider {
+                token_url: details.token_url,
+                client_id: details.client_id,
+                client_secret: secrets.client_secret.0,
+                auth_style: details.auth_style,
+                scopes: details.scopes,
+                refresh_before: Duration::from_millis(details.refresh_before_ms),
+            },
+            version: stored.version,
+            key_version: stored.key,
+            created_at: stored.created,
+            updated_at: stored.updated,
+        })
+    }
+}

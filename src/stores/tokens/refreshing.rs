@@ -1,0 +1,236 @@
+//! The server's own refresh: before a token ends it gets the next one from its provider, once for all who read it, on
+//! however many servers.
+//!
+//! In a process, all who read one token wait for one flight. Over processes, a flight first takes the token's lease; one that
+//! finds it taken waits for the other's outcome. A flight goes on when those who wait for it have left: what the provider
+//! gave exists nowhere else until it is stored, so that is tried for as long as the lease is in force.
+
+use super::keys::RecordName;
+use super::leases::{Refresher, Settlement};
+use super::metrics::TokenMetrics;
+use super::oauth::{self, RefreshFailure, Refreshed};
+use super::providers::{NewProvider, Provider, Providers};
+use super::store::{Tokens, record};
+use super::types::{Error, LeaseOutcome, Leased, NewToken, Put, Read, Token};
+use crate::base::clock::Clock;
+use crate::base::id;
+use crate::base::precondition::Precondition;
+use crate::base::text::{Name, TenantId};
+use crate::outbound::Outbound;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// How long the settings of a provider count after they were read, in microseconds.
+const FRESH: u64 = 1_000_000;
+/// How many providers are remembered.
+const ROOM: usize = 10_000;
+/// From one look at a token that somebody else refreshes to the next.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long the server waits after a failure of the provider, unless that says otherwise.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How long it waits where the provider may have taken the refresh token: a second use may be taken for theft.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
+/// How long a lease is good for beyond the time that the provider may take: for storing what it gave.
+const STORING: Duration = Duration::from_secs(20);
+
+type Place = (TenantId, Name, Name);
+type Remembered = (u64, Option<Arc<Provider>>);
+
+/// Shared by all token stores of a process.
+pub(super) struct Refreshing {
+    outbound: Outbound,
+    metrics: Arc<TokenMetrics>,
+    steady: Arc<dyn Clock>,
+    providers: Cache<(TenantId, Name), Remembered>,
+    flights: Mutex<HashMap<Place, watch::Receiver<()>>>,
+}
+
+impl Refreshing {
+    pub(super) fn new(outbound: Outbound, metrics: Arc<TokenMetrics>, steady: Arc<dyn Clock>) -> Refreshing {
+        Refreshing { outbound, metrics, steady, providers: Cache::new(ROOM), flights: Mutex::default() }
+    }
+
+    pub(super) fn outbound(&self) -> &Outbound {
+        &self.outbound
+    }
+
+    /// This process has changed a provider.
+    pub(super) fn forget(&self, tenant: &TenantId, provider: &Name) {
+        self.providers.remove(&(tenant.clone(), provider.clone()));
+    }
+
+    /// The settings by which the token is to be refreshed now; nothing where it is not.
+    pub(super) async fn due(&self, providers: &Providers, token: &Token) -> Result<Option<Arc<Provider>>, Error> {
+        let Some(end) = token.summary.expires_at.filter(|_| token.refresh_token.is_some()) else { return Ok(None) };
+        let now = providers.now();
+        if token.retry_at.is_some_and(|at| at > now) {
+            return Ok(None);
+        }
+        let provider = self.provider(providers, &token.summary.provider).await?;
+        Ok(provider.filter(|provider| end <= now + provider.settings.refresh_before))
+    }
+
+    async fn provider(&self, providers: &Providers, name: &Name) -> Result<Option<Arc<Provider>>, Error> {
+        let (place, now) = ((providers.tenant().clone(), name.clone()), self.steady.micros());
+        if let Some((_, known)) = self.providers.get(&place).filter(|(asked, _)| now < asked.saturating_add(FRESH)) {
+            return Ok(known);
+        }
+        let read = providers.read(name).await?.map(Arc::new);
+        self.providers.insert(place, (now, read.clone()));
+        Ok(read)
+    }
+
+    /// Waits until the token was refreshed, or was not, for so long at the most.
+    pub(super) async fn refreshed(
+        self: &Arc<Self>,
+        tokens: &Tokens,
+        user: &Name,
+        provider: Arc<Provider>,
+        patience: Duration,
+    ) {
+        let place = (tokens.tenant().clone(), user.clone(), provider.name.clone());
+        let mut landed = {
+            let mut flights = self.flights.lock();
+            match flights.get(&place) {
+                Some(flight) => flight.clone(),
+                None => {
+                    let (landing, landed) = watch::channel(());
+                    flights.insert(place.clone(), landed.clone());
+                    let flight = Flight { refreshing: self.clone(), tokens: tokens.in_background(), place, provider };
+                    tokio::spawn(flight.fly(landing));
+                    landed
+                }
+            }
+        };
+        // It has landed when the sender is gone.
+        if tokio::time::timeout(patience, landed.changed()).await.is_err() {
+            tracing::debug!("a token is being refreshed for longer than its reader waits");
+        }
+    }
+}
+
+/// One refresh.
+struct Flight {
+    refreshing: Arc<Refreshing>,
+    tokens: Tokens,
+    place: Place,
+    provider: Arc<Provider>,
+}
+
+impl Flight {
+    async fn fly(self, landing: watch::Sender<()>) {
+        let ended = self.refresh().await;
+        self.refreshing.flights.lock().remove(&self.place);
+        drop(landing);
+        match ended {
+            Ok(outcome) => self.refreshing.metrics.refreshed(outcome),
+            Err(error) => {
+                self.refreshing.metrics.refreshed("backend");
+                tracing::warn!(%error, "a token could not be refreshed");
+            }
+        }
+    }
+
+    fn name(&self) -> RecordName {
+        record(&self.place.1, &self.place.2)
+    }
+
+    /// What became of it, in a word.
+    async fn refresh(&self) -> Result<&'static str, Error> {
+        let (_, user, provider) = &self.place;
+        let timeout = self.refreshing.outbound.settings().timeout;
+        // Twice the provider's time, for what was not sent is sent again.
+        let ttl = timeout * 2 + STORING;
+        let begun = Instant::now();
+        while begun.elapsed() < ttl {
+            match self.tokens.lease_for(user, provider, ttl, Refresher::Server).await? {
+                LeaseOutcome::Granted(leased) => return self.with_lease(leased, begun + ttl).await,
+                LeaseOutcome::Held(_) if self.is_due().await? => {
+                    tokio::time::sleep(LOOK + id::random_part(LOOK)).await;
+                }
+                _ => return Ok("elsewhere"),
+            }
+        }
+        Ok("elsewhere")
+    }
+
+    async fn is_due(&self) -> Result<bool, Error> {
+        let (_, user, provider) = &self.place;
+        Ok(match self.tokens.read(user, provider).await? {
+            Read::Found(token) => is_due(&self.tokens, &token, &self.provider.settings),
+            _ => false,
+        })
+    }
+
+    async fn with_lease(&self, leased: Leased, until: Instant) -> Result<&'static str, Error> {
+        let refresh_token = leased.token.refresh_token.as_ref();
+        let refresh_token = refresh_token.filter(|_| is_due(&self.tokens, &leased.token, &self.provider.settings));
+        let Some(refresh_token) = refresh_token else {
+            self.tokens.settle(&self.name(), &leased.lease, Settlement::Unneeded).await?;
+            return Ok("elsewhere");
+        };
+        match oauth::refresh(&self.refreshing.outbound, &self.provider.settings, refresh_token).await {
+            Ok(refreshed) => self.store(&leased, refreshed, until).await,
+            Err(failure) => {
+                let settlement = match failure {
+                    RefreshFailure::Revoked => Settlement::Revoked,
+                    RefreshFailure::NotTaken(pause) => Settlement::Failed(pause.unwrap_or(PAUSE)),
+                    RefreshFailure::Rejected(_) | RefreshFailure::Forbidden => Settlement::Failed(PAUSE),
+                    RefreshFailure::Unknown => Settlement::Failed(LONG_PAUSE),
+                };
+                tracing::warn!(failure = failure.word(), "a provider did not refresh a token");
+                self.tokens.settle(&self.name(), &leased.lease, settlement).await?;
+                Ok(failure.word())
+            }
+        }
+    }
+
+    /// Stores the new token in place of the one that the provider has taken.
+    async fn store(&self, leased: &Leased, refreshed: Refreshed, until: Instant) -> Result<&'static str, Error> {
+        let (old, (_, user, provider)) = (&leased.token, &self.place);
+        let new = NewToken {
+            access_token: refreshed.access_token,
+            refresh_token: refreshed.refresh_token.or_else(|| old.refresh_token.clone()),
+            token_type: refreshed.token_type.unwrap_or_else(|| old.summary.token_type.clone()),
+            scopes: refreshed.scopes.unwrap_or_else(|| old.summary.scopes.clone()),
+            expires_at: refreshed.expires_in.map(|life| self.tokens.now() + life),
+            metadata: old.summary.metadata.clone(),
+        };
+        loop {
+            let put = self.tokens.put(user, provider, &new, &Precondition::default(), Some(&leased.lease)).await;
+            match put {
+                Ok(Put::Stored { .. }) => return Ok("refreshed"),
+                Ok(_) => return Ok("overtaken"),
+                Err(error) if Instant::now() >= until => return Err(error),
+                Err(error) => {
+                    tracing::warn!(%error, "a refreshed token is not stored yet");
+                    tokio::time::sleep(LOOK * 4).await;
+                }
+            }
+        }
+    }
+}
+
+fn is_due(tokens: &Tokens, token: &Token, settings: &NewProvider) -> bool {
+    token.summary.expires_at.is_some_and(|end| end <= tokens.now() + settings.refresh_before)
+}
+
+/// What a reader gets who asked while the token was due.
+pub(super) enum Outcome {
+    /// As good a token as there is, or none.
+    Read(Read),
+    /// It is past its end, and there is no other yet.
+    Failed,
+}
+
+/// What is read after a refresh was tried: a token past its end is none.
+pub(super) fn outcome(tokens: &Tokens, read: Read) -> Outcome {
+    match read {
+        Read::Found(token) if token.summary.expires_at.is_some_and(|end| end <= tokens.now()) => Outcome::Failed,
+        read => Outcome::Read(read),
+    }
+}
