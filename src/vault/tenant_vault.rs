@@ -69,6 +69,14 @@ impl TenantVault {
         TenantVault { deadline, ..self.clone() }
     }
 
+    /// Whether this process has root keys at all.
+    ///
+    /// # Errors
+    /// [`VaultError::NotConfigured`] where it has none.
+    pub fn configured(&self) -> Result<(), VaultError> {
+        self.vault.ring().map(drop).ok_or(VaultError::NotConfigured)
+    }
+
     /// The data key to seal with, made where the tenant has none. No round trip where this process knew it a moment ago.
     pub async fn newest(&self) -> Result<Arc<DataKey>, VaultError> {
         self.vault.newest(&self.tenant, self.deadline).await

@@ -63,15 +63,11 @@ impl Refreshing {
         self.providers.remove(&(tenant.clone(), provider.clone()));
     }
 
-    /// The settings by which the token is to be refreshed now; nothing where it is not.
+    /// The provider that is to refresh the token by now; nothing where there is none, or it is early yet.
     pub(super) async fn due(&self, providers: &Providers, token: &Token) -> Result<Option<Arc<Provider>>, Error> {
         let Some(end) = token.summary.expires_at.filter(|_| token.refresh_token.is_some()) else { return Ok(None) };
-        let now = providers.now();
-        if token.retry_at.is_some_and(|at| at > now) {
-            return Ok(None);
-        }
         let provider = self.provider(providers, &token.summary.provider).await?;
-        Ok(provider.filter(|provider| end <= now + provider.settings.refresh_before))
+        Ok(provider.filter(|provider| end <= providers.now() + provider.settings.refresh_before))
     }
 
     async fn provider(&self, providers: &Providers, name: &Name) -> Result<Option<Arc<Provider>>, Error> {
@@ -217,20 +213,4 @@ impl Flight {
 
 fn is_due(tokens: &Tokens, token: &Token, settings: &NewProvider) -> bool {
     token.summary.expires_at.is_some_and(|end| end <= tokens.now() + settings.refresh_before)
-}
-
-/// What a reader gets who asked while the token was due.
-pub(super) enum Outcome {
-    /// As good a token as there is, or none.
-    Read(Read),
-    /// It is past its end, and there is no other yet.
-    Failed,
-}
-
-/// What is read after a refresh was tried: a token past its end is none.
-pub(super) fn outcome(tokens: &Tokens, read: Read) -> Outcome {
-    match read {
-        Read::Found(token) if token.summary.expires_at.is_some_and(|end| end <= tokens.now()) => Outcome::Failed,
-        read => Outcome::Read(read),
-    }
 }

@@ -64,7 +64,8 @@ impl Opens for OpenTokens {
         let vault = self.vault.of(&tenant.id, deadline);
         Served {
             tokens: Tokens::new(db.clone(), vault.clone(), &self.shared),
-            providers: Providers::new(db, vault, &self.shared),
+            providers: Providers::new(db, vault.clone(), &self.shared),
+            vault,
             refreshing: self.refreshing.clone(),
             deadline,
         }
