@@ -192,7 +192,8 @@ pub fn described() -> Endpoints {
 }
 
 fn table(with_admin: bool) -> Endpoints {
-    if with_admin { stores::endpoints().and(admin::endpoints()) } else { stores::endpoints() }
+    let tenants = stores::endpoints();
+    if with_admin { tenants.and(admin::endpoints()).and(stores::admin_endpoints()) } else { tenants }
 }
 
 impl Site for Application {

@@ -96,7 +96,11 @@ impl Vault {
         self.0.ring.as_ref()
     }
 
-    fn configured(&self) -> Result<&KeyRing, VaultError> {
+    /// The same.
+    ///
+    /// # Errors
+    /// [`VaultError::NotConfigured`] where there are none.
+    pub fn configured(&self) -> Result<&KeyRing, VaultError> {
         self.ring().ok_or(VaultError::NotConfigured)
     }
 
@@ -159,8 +163,8 @@ impl Vault {
     }
 
     /// The data keys that a tenant has, oldest first.
-    pub async fn list(&self, tenant: &TenantId) -> Result<Vec<StoredKey>, Error> {
-        self.read(tenant, Deadline::NONE).await?.1.all()
+    pub async fn list(&self, tenant: &TenantId, deadline: Deadline) -> Result<Vec<StoredKey>, Error> {
+        self.read(tenant, deadline).await?.1.all()
     }
 
     /// Destroys the data keys of these versions: how many there were. What is sealed under them is lost.

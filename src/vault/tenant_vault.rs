@@ -74,7 +74,7 @@ impl TenantVault {
     /// # Errors
     /// [`VaultError::NotConfigured`] where it has none.
     pub fn configured(&self) -> Result<(), VaultError> {
-        self.vault.ring().map(drop).ok_or(VaultError::NotConfigured)
+        self.vault.configured().map(drop)
     }
 
     /// The data key to seal with, made where the tenant has none. No round trip where this process knew it a moment ago.
@@ -87,13 +87,20 @@ impl TenantVault {
         self.vault.newest_now(&self.tenant, self.deadline).await
     }
 
+    /// A data key by its version.
+    ///
+    /// # Errors
+    /// [`VaultError::Unopenable`] where there is none.
+    pub async fn get(&self, version: u32) -> Result<Arc<DataKey>, VaultError> {
+        self.vault.get(&self.tenant, version, self.deadline).await
+    }
+
     /// Opens what was sealed for this place. No round trip where this process knows the data key.
     ///
     /// # Errors
     /// [`VaultError::Unopenable`] whatever is wrong with it.
     pub async fn open(&self, sealed: &str, context: Context<'_>) -> Result<Opened, VaultError> {
         let version = DataKey::version_of(sealed).ok_or(VaultError::Unopenable)?;
-        let key = self.vault.get(&self.tenant, version, self.deadline).await?;
-        Ok(key.open(sealed, context)?)
+        Ok(self.get(version).await?.open(sealed, context)?)
     }
 }

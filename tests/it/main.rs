@@ -28,4 +28,5 @@ mod sessions_store;
 mod standby;
 mod supervision;
 mod tls;
+mod tokens_store;
 mod vault;

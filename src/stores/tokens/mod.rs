@@ -16,6 +16,7 @@ mod providers;
 mod records;
 mod refreshing;
 mod rewrap;
+mod rotation;
 pub mod routes;
 mod scripts;
 mod served;
@@ -27,9 +28,10 @@ pub use keys::FAMILIES;
 pub use metrics::TokenMetrics;
 pub use providers::{AuthStyle, NewProvider, Provider, Providers};
 pub use rewrap::{Rewrapped, SealedRecords};
+pub use rotation::{Ground, Rewrap, Rotate};
 pub use scripts::SCRIPTS;
 pub use served::Served;
-pub use store::Tokens;
+pub use store::{Shared, Tokens};
 pub use types::{
     Deleted, Error, LeaseId, LeaseOutcome, Leased, NewToken, Put, Read, Token, TokenPage, TokenStatus, TokenSummary,
 };

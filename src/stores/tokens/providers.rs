@@ -80,7 +80,8 @@ pub struct Providers {
 }
 
 impl Providers {
-    pub(super) fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Providers {
+    /// The providers in a tenant's data, sealed in its vault.
+    pub fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Providers {
         Providers { records: Records { db, vault, noted: shared.noted.clone() }, metrics: shared.metrics.clone() }
     }
 

@@ -43,6 +43,11 @@ impl SealedRecords {
 
     /// How many records are under each of these data keys.
     pub async fn census(&self, versions: &[u32]) -> Result<Vec<u64>, db::Error> {
+        Ok(self.census_and_cost(versions).await?.0)
+    }
+
+    /// The same, and how many commands it took.
+    pub async fn census_and_cost(&self, versions: &[u32]) -> Result<(Vec<u64>, usize), db::Error> {
         let partitions = self.partitions().await?;
         let mut counts = vec![0; versions.len()];
         for some in partitions.chunks((PER_TRIP / versions.len().max(1)).max(1)) {
@@ -56,7 +61,7 @@ impl SealedRecords {
                 counts.get_mut(place).into_iter().for_each(|count| *count += reply);
             }
         }
-        Ok(counts)
+        Ok((counts, 1 + partitions.len() * versions.len()))
     }
 
     /// From now on nothing is written under a data key that is older than this.

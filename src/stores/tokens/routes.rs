@@ -2,6 +2,7 @@
 
 mod handlers;
 mod providers;
+mod vault;
 
 use super::answers::{LeaseAnswer, ProviderAnswer, SummaryAnswer, TokenAnswer};
 use super::bodies::{LeaseBody, ProviderBody, TokenBody};
@@ -20,6 +21,8 @@ use crate::outbound::Outbound;
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use crate::vault::Vault;
 use std::sync::Arc;
+
+pub use vault::OpenVault;
 
 const READ: Scope = Scope::new(Area::Tokens, Access::Read);
 const WRITE: Scope = Scope::new(Area::Tokens, Access::Write);
@@ -72,7 +75,12 @@ impl Opens for OpenTokens {
     }
 }
 
-/// The table.
+/// The table for operators.
+pub fn vault_endpoints() -> Endpoints {
+    vault::endpoints()
+}
+
+/// The table for tenants.
 pub fn endpoints() -> Endpoints {
     tokens().and(oauth_providers())
 }

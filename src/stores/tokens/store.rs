@@ -16,9 +16,9 @@ use std::sync::Arc;
 /// The most tokens of a user.
 pub const MOST_TOKENS: u64 = 1000;
 
-/// What all stores of a process share.
+/// What all token stores of a process share.
 #[derive(Clone, Default)]
-pub(super) struct Shared {
+pub struct Shared {
     pub(super) noted: Arc<Noted>,
     pub(super) expiring: Arc<Expiring>,
     pub(super) metrics: Arc<TokenMetrics>,
@@ -33,7 +33,8 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Tokens {
+    /// The tokens in a tenant's data, sealed in its vault.
+    pub fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Tokens {
         let Shared { noted, expiring, metrics } = shared.clone();
         Tokens { records: Records { db, vault, noted }, expiring, metrics }
     }

@@ -81,7 +81,7 @@ async fn many_who_need_the_first_data_key_at_once_make_one() {
     for text in sealed {
         assert_eq!(open(&servers[0], &text).await.unwrap(), b"secret");
     }
-    assert_eq!(servers[0].list(&acme()).await.unwrap().len(), 1);
+    assert_eq!(servers[0].list(&acme(), Deadline::NONE).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn root_keys_roll_over_two_servers_and_every_text_opens_at_each_step() {
     }
     let server = world.server(&['b', 'a']);
     assert_eq!(server.rotate(&acme()).await.unwrap(), 2);
-    let listed = server.list(&acme()).await.unwrap();
+    let listed = server.list(&acme(), Deadline::NONE).await.unwrap();
     let roots = [ring(&['a']).current().0, ring(&['b']).current().0];
     assert_eq!(listed.iter().map(|key| (key.version, key.root)).collect::<Vec<_>>(), [(1, roots[0]), (2, roots[1])]);
 }
@@ -163,7 +163,10 @@ async fn a_data_key_that_was_destroyed_opens_nothing_and_its_version_does_not_co
     assert_eq!(open(&vault, &new).await.unwrap(), b"secret");
     vault.destroy(&acme(), &[2]).await.unwrap();
     seal(&vault).await;
-    assert_eq!(vault.list(&acme()).await.unwrap().iter().map(|key| key.version).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        vault.list(&acme(), Deadline::NONE).await.unwrap().iter().map(|key| key.version).collect::<Vec<_>>(),
+        [3]
+    );
     assert_eq!(vault.roots_in_use(Deadline::NONE).await.unwrap(), [(ring(&['a']).current().0, 1)]);
 }
 
