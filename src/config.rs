@@ -6,6 +6,7 @@ use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
 use crate::http::server::ServerSettings;
 use crate::http::{PlatformSettings, TrustedProxies};
+use crate::outbound::OutboundSettings;
 use crate::stores::breakers::BreakerSettings;
 use crate::stores::rate_limits::RateLimitSettings;
 use crate::stores::sessions::{SessionFallback, SessionSettings};
@@ -34,6 +35,8 @@ pub struct Config {
     pub breakers: BreakerSettings,
     /// The root keys of the vault, if there are any.
     pub vault: Option<KeyRing>,
+    /// How far requests to OAuth providers may go.
+    pub outbound: OutboundSettings,
     /// How often each API key may ask, and what limits do in an outage.
     pub rate_limits: RateLimitSettings,
     /// Where to listen.
@@ -81,6 +84,8 @@ impl Config {
         let sessions = SessionSettings::read(env);
         env.section("The vault");
         let vault = KeyRing::read(env);
+        env.section("OAuth providers");
+        let outbound = OutboundSettings::read(env);
         env.section("Circuit breakers");
         let breakers = BreakerSettings::read(env);
         env.section("Rate limits");
@@ -140,6 +145,7 @@ impl Config {
             session_fallback,
             breakers,
             vault,
+            outbound,
             rate_limits,
             address: (host, port),
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },

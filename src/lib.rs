@@ -1,7 +1,7 @@
 //! AgentAPI: the multi-tenant session and state server.
 //!
-//! The floors, from the ground: [`base`], [`db`], [`tenancy`] and [`vault`], [`stores`], [`http`], [`admin`], and the composition of
-//! all in [`app`], [`config`] and [`cli`]. Each knows only those below it.
+//! The floors, from the ground: [`base`], [`db`] and [`outbound`], [`tenancy`] and [`vault`], [`stores`], [`http`], [`admin`], and
+//! the composition of all in [`app`], [`config`] and [`cli`]. Each knows only those below it.
 
 #![cfg_attr(test, allow(clippy::string_slice, reason = "a panic fails the test, as it should"))]
 
@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod db;
 pub mod http;
+pub mod outbound;
 pub mod stores;
 pub mod tenancy;
 pub mod vault;
