@@ -5,3 +5,4 @@ pub mod breakers;
 pub mod idempotency;
 pub mod rate_limits;
 pub mod sessions;
+pub mod tokens;

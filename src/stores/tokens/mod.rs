@@ -1,0 +1,3 @@
+//! Encrypted tokens of a tenant's users.
+
+pub mod oauth;
