@@ -17,6 +17,7 @@ mod harness;
 mod isolation;
 mod lost_changes;
 mod operations;
+mod outbound;
 mod overload;
 mod pipelining;
 mod platform;
