@@ -48,4 +48,4 @@ pub use query::{Parameter, Query};
 pub use quota::{QuotaFields, QuotaStanding};
 pub use reference::{documentation, markdown};
 pub use router::mount;
-pub use scoped::{Opens, Scoped, Tenancy, Weight};
+pub use scoped::{CallerWaits, Opens, Scoped, Tenancy, Weight};

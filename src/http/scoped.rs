@@ -64,6 +64,18 @@ impl FromRequest for Tenancy {
     }
 }
 
+/// Until when the caller waits, for handlers whose store is no tenant's.
+pub struct CallerWaits(pub Deadline);
+
+impl FromRequest for CallerWaits {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(gate::walk(request).map(|walk| CallerWaits(walk.deadline)).ok_or_else(outside))
+    }
+}
+
 /// How heavy the request is, for handlers of those that can be.
 pub struct Weight(Rc<gate::Walk>);
 

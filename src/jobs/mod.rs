@@ -12,7 +12,7 @@ mod tests;
 mod types;
 mod work;
 
-pub use keys::FAMILIES;
+pub use keys::{FAMILIES, current_key};
 pub use runner::{Runner, RunnerSettings};
 pub use scripts::SCRIPTS;
 pub use store::{JobList, Jobs};
