@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 async fn scan(backend: &Backend, pattern: &str, count: &str) -> (BTreeSet<String>, usize) {
     let (mut cursor, mut found, mut asked) = ("0".to_owned(), BTreeSet::new(), 0);
     loop {
-        let answer = backend.say(["SCAN", &cursor, "MATCH", pattern, "COUNT", count]).await;
+        let answer = backend.ask(&["SCAN", &cursor, "MATCH", pattern, "COUNT", count]).await;
         let [next, keys] = answer.array_of().expect("a cursor and keys");
         found.extend(keys.array().expect("keys").into_iter().map(|key| key.text().expect("a key")));
         cursor = next.text().expect("a cursor");
@@ -25,7 +25,7 @@ pub async fn a_scan_finds_every_key_that_matches(backend: Backend) {
     for tag in 0..300 {
         // Tags of their own, so that the keys lie in many places.
         let key = backend.key("x").replace('{', &format!("{{s{tag}-"));
-        assert_eq!(backend.say(["SET", &key, "v"]).await.done(), Ok(()));
+        assert_eq!(backend.ask(&["SET", &key, "v"]).await.done(), Ok(()));
     }
     let all = |pattern: &str| backend.key("x").replace('{', &format!("{{{pattern}-"));
     for count in ["1", "10", "100000"] {
@@ -50,21 +50,21 @@ pub async fn a_scan_finds_every_key_that_matches(backend: Backend) {
 pub async fn what_stays_is_found_whatever_is_written_and_removed_meanwhile(backend: Backend) {
     let key = |name: &str, tag: usize| backend.key(name).replace('{', &format!("{{w{tag}-"));
     for tag in 0..200 {
-        assert_eq!(backend.say(["SET", &key("stays", tag), "v"]).await.done(), Ok(()));
-        assert_eq!(backend.say(["SET", &key("goes", tag), "v"]).await.done(), Ok(()));
+        assert_eq!(backend.ask(&["SET", &key("stays", tag), "v"]).await.done(), Ok(()));
+        assert_eq!(backend.ask(&["SET", &key("goes", tag), "v"]).await.done(), Ok(()));
     }
     let (mut cursor, mut found, mut tag) = ("0".to_owned(), BTreeSet::new(), 0);
     loop {
         let pattern = backend.key("stays").replace('{', "{w*-");
-        let answer = backend.say(["SCAN", &cursor, "MATCH", &pattern, "COUNT", "20"]).await;
+        let answer = backend.ask(&["SCAN", &cursor, "MATCH", &pattern, "COUNT", "20"]).await;
         let [next, keys] = answer.array_of().expect("a cursor and keys");
         found.extend(keys.array().expect("keys").into_iter().map(|key| key.text().expect("a key")));
         cursor = next.text().expect("a cursor");
         if cursor == "0" {
             break;
         }
-        assert!(backend.say(["UNLINK", &key("goes", tag % 200)]).await.int().is_ok());
-        assert_eq!(backend.say(["SET", &key("comes", tag), "v"]).await.done(), Ok(()));
+        assert!(backend.ask(&["UNLINK", &key("goes", tag % 200)]).await.int().is_ok());
+        assert_eq!(backend.ask(&["SET", &key("comes", tag), "v"]).await.done(), Ok(()));
         tag += 1;
     }
     assert_eq!(found.len(), 200);
@@ -75,8 +75,8 @@ pub async fn scans_that_make_no_sense_are_refused(backend: Backend) {
         &backend,
         r#"
         SCAN x -> -ERR invalid cursor
-        SCAN -1 -> -ERR invalid cursor
-        SCAN "" -> -ERR invalid cursor
+        SCAN 1x -> -ERR invalid cursor
+        SCAN " 1" -> -ERR invalid cursor
         SCAN 0 COUNT 0 -> -ERR syntax error
         SCAN 0 COUNT -1 -> -ERR syntax error
         SCAN 0 COUNT x -> -ERR value is not an integer or out of range
@@ -86,10 +86,10 @@ pub async fn scans_that_make_no_sense_are_refused(backend: Backend) {
         "#,
     )
     .await;
-    let answer = backend.say(["SCAN", "0", "MATCH", "nothing", "COUNT", "100000"]).await;
+    let answer = backend.ask(&["SCAN", "0", "MATCH", "nothing", "COUNT", "100000"]).await;
     assert!(matches!(answer, Reply::Array(_)));
     let soon = backend.key("soon");
-    assert_eq!(backend.say(["SET", &soon, "v", "PX", "20"]).await.done(), Ok(()));
+    assert_eq!(backend.ask(&["SET", &soon, "v", "PX", "20"]).await.done(), Ok(()));
     backend.pass(std::time::Duration::from_millis(40)).await;
     let (found, _) = scan(&backend, &soon.replace('{', "\\{"), "1000").await;
     expect(

@@ -82,6 +82,11 @@ impl Backend {
         self.run(&Batch::one(raw(words))).await.pop().expect("one answer")
     }
 
+    /// The same in words that were put together.
+    pub async fn ask(&self, words: &[&str]) -> Reply {
+        self.say(words.iter().map(|word| (*word).to_owned())).await
+    }
+
     /// The backend's own time, in milliseconds.
     pub async fn millis(&self) -> u64 {
         let [seconds, micros] = self.say(["TIME"]).await.array_of().expect("two parts");
