@@ -2,13 +2,15 @@
 
 mod backend;
 mod idempotency;
+mod jobs;
 mod monitor;
 mod request_limit;
 mod same_database;
 mod stores;
+mod tenant_deletion;
 mod upkeep;
 
-use crate::admin;
+use crate::admin::{self, BackupRetention};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::config::{BackendSettings, Config};
@@ -20,6 +22,8 @@ use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
+use crate::jobs::{Jobs, Runner};
+use crate::stores::tokens::KeyChange;
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use crate::vault::{KeyRing, RootKeyId, Vault};
 use actix_web::web;
@@ -31,6 +35,7 @@ use same_database::SameDatabase;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stores::{Ground, Stores};
+use tenant_deletion::TenantDeletion;
 
 pub use backend::StartError;
 
@@ -51,6 +56,8 @@ pub struct Application {
     embedded: Vec<Arc<Memory>>,
     registry: Arc<Registry>,
     vault: Vault,
+    jobs: Jobs,
+    runner: Arc<Runner>,
     monitor: Monitor,
     metrics: Arc<Metrics>,
     http_metrics: HttpMetrics,
@@ -77,11 +84,15 @@ impl Application {
         // The embedded backend shares this process's clock; a Redis has its own, which the monitor asks for.
         let sessions_in = if config.sessions_in_memory { sessions_in } else { database.clone() };
         let steady = Arc::new(SteadyClock::start());
+        let is_embedded = matches!(config.backend, BackendSettings::Memory);
         let mut ring = config.vault.clone();
-        if ring.is_none() && matches!(config.backend, BackendSettings::Memory) {
+        if ring.is_none() && is_embedded {
             ring = Some(KeyRing::random()?);
         }
         let vault = Vault::new(ring, database.system(), steady.clone());
+        let mut databases = vec![database.clone()];
+        // Sessions that stay in this process lie in the embedded backend, with everything else or alone.
+        databases.extend((config.sessions_in_memory && !is_embedded).then(|| sessions_in.clone()));
         let stores = Stores::open(Ground {
             config: &config,
             database: &database,
@@ -97,8 +108,14 @@ impl Application {
         let registry = registry.recalling_in(backend.outage.clone());
         let stand_in = stores.standby.clone().map(|standby| StandIn { standby, registry: registry.clone() });
         let draining = Draining::default();
+        let registry = Arc::new(registry);
+        let jobs = Jobs::new(database.system());
+        let (timeout, deletes) = (config.platform.request_timeout, registry.clone());
+        let key_change = KeyChange { database: database.clone(), registry: registry.clone(), vault: vault.clone() };
+        let deletion = TenantDeletion::new(deletes, vault.clone(), databases, timeout);
+        let runner = jobs::runner(&jobs, deletion, key_change)?;
         Ok(Application {
-            registry: Arc::new(registry),
+            registry,
             monitor: Monitor::new(
                 database.clone(),
                 (backend.doors.clone(), backend.outage),
@@ -114,6 +131,8 @@ impl Application {
             embedded: backend.embedded.into_iter().chain([stores.guard.memory().clone()]).collect(),
             stores,
             vault,
+            jobs,
+            runner,
             metrics: Arc::new(metrics),
             http_metrics,
             draining,
@@ -148,8 +167,8 @@ impl Application {
     }
 
     /// Starts what goes on in the background, on this thread's runtime: watching the backend, finding out
-    /// whether two ways lead to one database, standing in for the backend where that is wanted, and clearing
-    /// what has ended.
+    /// whether two ways lead to one database, standing in for the backend where that is wanted, doing jobs, and
+    /// clearing what has ended.
     pub fn start_background(&self) {
         if let Some(standby) = &self.stores.standby {
             tokio::spawn(standby.clone().follow());
@@ -158,6 +177,8 @@ impl Application {
         if let Some(same_database) = self.same_database.clone() {
             tokio::spawn(same_database.find_out());
         }
+        let runner = self.runner.clone();
+        tokio::spawn(async move { runner.run().await });
         tokio::spawn(upkeep::run(
             self.stores.sessions_upkeep.clone(),
             self.stores.expiring_tokens.clone(),
@@ -223,7 +244,9 @@ impl Site for Application {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let doors = web::Data::new(self.doors.clone());
         let vault = web::Data::new(self.vault.clone());
+        let jobs = web::Data::new(self.jobs.clone());
+        let retention = web::Data::new(BackupRetention(self.config.backup_retention));
         self.stores.provide(config);
-        config.app_data(proxies).app_data(doors).app_data(vault);
+        config.app_data(proxies).app_data(doors).app_data(vault).app_data(jobs).app_data(retention);
     }
 }

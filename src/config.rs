@@ -2,6 +2,7 @@
 
 mod backend;
 
+use crate::base::duration;
 use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
 use crate::http::server::ServerSettings;
@@ -15,6 +16,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use backend::BackendSettings;
 
@@ -35,6 +37,8 @@ pub struct Config {
     pub breakers: BreakerSettings,
     /// What may be reached of what tenants name.
     pub outbound: OutboundSettings,
+    /// How long the operator keeps backups of the backend, if that was said.
+    pub backup_retention: Option<Duration>,
     /// The root keys of the vault, if there are any.
     pub vault: Option<KeyRing>,
     /// How often each API key may ask, and what limits do in an outage.
@@ -84,6 +88,12 @@ impl Config {
         let sessions = SessionSettings::read(env);
         env.section("The vault");
         let vault = KeyRing::read(env);
+        let retention = Variable::new(
+            "BACKUP_RETENTION",
+            "How long backups of the backend are kept, such as 30d: told to whoever deletes a tenant. Nothing is told when not set.",
+        );
+        let backup_retention =
+            env.parsed(retention, "is not a duration (3600, 30s, 5m, 1h, 7d)", |text| duration::parse(text).ok());
         env.section("OAuth providers");
         let outbound = OutboundSettings::read(env);
         env.section("Circuit breakers");
@@ -144,6 +154,7 @@ impl Config {
             sessions,
             session_fallback,
             breakers,
+            backup_retention,
             vault,
             outbound,
             rate_limits,

@@ -64,6 +64,9 @@ async fn create(Tenancy(registry): Tenancy, audit: Audit, body: Json<CreateTenan
         TenantCreation::Exists => {
             return Err(Problem::new(Code::TenantExists, "Choose another id, or change that one."));
         }
+        TenantCreation::BeingDeleted => {
+            return Err(Problem::new(Code::TenantBeingDeleted, "Choose another id, or wait for the job to be done."));
+        }
     };
     audit.tenant("tenant.create", tenant.id.as_str(), None::<&Tenant>, &tenant);
     let api_key = if with_key {
@@ -123,7 +126,7 @@ pub(super) fn endpoints() -> Endpoints {
         .says("Makes a tenant, and its first key if `create_key` is true")
         .takes::<CreateTenant>()
         .answers::<CreatedTenant>(201, "Made; a key is shown this once")
-        .refuses(&[Code::TenantExists, Code::StorageFull])
+        .refuses(&[Code::TenantExists, Code::TenantBeingDeleted, Code::StorageFull])
         .creates()
         .get("", Access::Admin, list)
         .says("Lists tenants by id")

@@ -302,7 +302,7 @@ async fn only_the_admin_key_opens_the_admin_api() {
     let made = world.call("POST", "/admin/v1/tenants", Some(json!({"id": "acme", "create_key": true}))).await.body;
     let bearer = format!("Bearer {}", made["api_key"]["key"].as_str().unwrap());
     for row in super::endpoints().rows() {
-        let path = row.path.replace("{tenant}", "acme").replace("{key_id}", "k");
+        let path = row.path.replace("{tenant}", "acme").replace("{key_id}", "k").replace("{job_id}", "j");
         let as_tenant = world.call_with(row.method.as_str(), &path, None, &[("authorization", &bearer)]).await;
         assert_eq!(as_tenant.refusal(), (403, "insufficient_scope"), "{} {path}", row.method);
         let as_nobody = world.call_with(row.method.as_str(), &path, None, &[("authorization", "Bearer x")]).await;

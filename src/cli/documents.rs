@@ -16,7 +16,7 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 10] {
+fn families() -> [(&'static str, &'static [&'static Family]); 11] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("The vault, owner `_system`", vault::FAMILIES),
@@ -26,6 +26,7 @@ fn families() -> [(&'static str, &'static [&'static Family]); 10] {
         ("Circuit breakers, owner the tenant", stores::breakers::FAMILIES),
         ("Rate limits, owner the tenant", stores::rate_limits::FAMILIES),
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),
+        ("Tenants that are being deleted, owner the tenant", tenancy::DELETION_FAMILIES),
         ("Operations, owner the tenant or `_system`", db::FAMILIES),
         ("Ways to the backend, owner `_system`", app::FAMILIES),
     ]

@@ -21,8 +21,10 @@ pub const COMMANDS: &[&str] = &[
     "PEXPIREAT",
     "PTTL",
     "RENAME",
+    "SCAN",
     "SET",
     "TIME",
+    "UNLINK",
     "ZADD",
     "ZCARD",
     "ZCOUNT",
@@ -120,6 +122,17 @@ impl Command {
     /// Deletes the key: how many there were, 0 or 1.
     pub fn del(key: &Key) -> Self {
         Command::new("DEL", Effect::Idempotent, 1).key(key)
+    }
+
+    /// Looks at about `count` keys of the database from a cursor on: where it goes on, `0` at the end, and those of the
+    /// keys that match.
+    pub(super) fn scan(cursor: &str, pattern: impl Into<Bytes>, count: u32) -> Self {
+        Command::new("SCAN", Effect::Read, 5)
+            .arg(cursor.to_owned())
+            .arg("MATCH")
+            .arg(pattern)
+            .arg("COUNT")
+            .number(count)
     }
 
     /// One field of a hash, whatever its name: its value, or nothing.

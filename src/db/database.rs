@@ -87,6 +87,11 @@ impl TenantDb {
         Key::new(&self.database.0.prefix, self.tenant.as_str(), partition, family, parts)
     }
 
+    /// What every key of this tenant starts with, up to the digits of its partition.
+    pub(super) fn key_start(&self) -> String {
+        format!("{}:{{{}:", self.database.0.prefix, self.tenant)
+    }
+
     /// Runs one command.
     pub async fn run(&self, command: Command) -> Result<Reply, Error> {
         self.database.run(command, self.deadline).await

@@ -92,6 +92,11 @@ impl Key {
         Key(Bytes::from(key))
     }
 
+    /// A key that a scan found and that was seen to be of its tenant.
+    pub(super) fn scanned(bytes: Bytes) -> Key {
+        Key(bytes)
+    }
+
     /// The bytes on the wire.
     pub(super) fn as_bytes(&self) -> &Bytes {
         &self.0

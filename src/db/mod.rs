@@ -10,6 +10,7 @@ mod key;
 mod operation;
 mod outage;
 mod reply;
+mod scan;
 mod script;
 pub mod transport;
 
@@ -21,4 +22,5 @@ pub use key::{Family, Key, Partition};
 pub use operation::FAMILIES;
 pub use outage::Outage;
 pub use reply::Reply;
+pub use scan::{ScanCursor, Scanned};
 pub use script::Script;

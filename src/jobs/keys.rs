@@ -70,7 +70,8 @@ pub(super) fn finished(db: &SystemDb) -> Key {
     db.key(&FINISHED, &[])
 }
 
-pub(super) fn current(db: &SystemDb, kind: &str, tenant: Option<&TenantId>) -> Key {
+/// The key that holds the unfinished job of a kind and tenant, for scripts that must know whether there is one.
+pub fn current_key(db: &SystemDb, kind: &str, tenant: Option<&TenantId>) -> Key {
     match tenant {
         Some(tenant) => db.key(&CURRENT, &[kind, tenant.as_str()]),
         None => db.key(&CURRENT, &[kind]),

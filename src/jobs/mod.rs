@@ -14,7 +14,7 @@ mod types;
 mod work;
 
 pub use answer::JobAnswer;
-pub use keys::FAMILIES;
+pub use keys::{FAMILIES, current_key};
 pub use runner::{Runner, RunnerSettings};
 pub use scripts::SCRIPTS;
 pub use store::{JobList, Jobs};

@@ -59,7 +59,7 @@ impl Runner {
     }
 
     /// Does jobs for ever: when it begins, when this process starts one, and whenever it is time to look.
-    pub async fn run(self) {
+    pub async fn run(&self) {
         let mut failures = 0;
         loop {
             let wait = match self.round().await {

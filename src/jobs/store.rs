@@ -50,7 +50,7 @@ impl Jobs {
     pub async fn start(&self, kind: &'static str, tenant: Option<&TenantId>) -> Result<Job, Error> {
         let id = JobId::new(self.db.now());
         let keys = [
-            keys::current(&self.db, kind, tenant),
+            keys::current_key(&self.db, kind, tenant),
             keys::job(&self.db, &id),
             keys::jobs(&self.db),
             keys::unfinished(&self.db),
@@ -63,6 +63,15 @@ impl Jobs {
         let job = self.read(&id).await?.ok_or(Error::unexpected("a job that was just started"))?;
         self.started.notify_one();
         Ok(job)
+    }
+
+    /// The job of this kind and tenant that is not finished, if there is one.
+    pub async fn current(&self, kind: &'static str, tenant: Option<&TenantId>) -> Result<Option<Job>, Error> {
+        let read = Command::get(&keys::current_key(&self.db, kind, tenant));
+        match self.db.run(read).await?.optional_bytes()? {
+            Some(id) => self.read(&parse(&String::from_utf8_lossy(&id))?).await,
+            None => Ok(None),
+        }
     }
 
     /// A job by its id.
@@ -128,7 +137,7 @@ impl Jobs {
     ) -> Result<bool, Error> {
         let keys = [
             keys::job(&self.db, &job.id),
-            keys::current(&self.db, &job.kind, job.tenant.as_ref()),
+            keys::current_key(&self.db, &job.kind, job.tenant.as_ref()),
             keys::unfinished(&self.db),
             keys::finished(&self.db),
         ];

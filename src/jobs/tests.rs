@@ -266,7 +266,7 @@ async fn a_runner_hears_at_once_of_what_this_process_starts() {
     let world = World::new();
     let jobs = world.jobs();
     let runner = Runner::new(jobs.clone(), vec![Arc::new(world.work.clone())], RunnerSettings::default()).unwrap();
-    let running = tokio::spawn(runner.run());
+    let running = tokio::spawn(async move { runner.run().await });
     tokio::time::sleep(Duration::from_millis(1)).await;
     world.work.then(|_| Ok(ends(1)));
     let job = jobs.start("test", None).await.unwrap();

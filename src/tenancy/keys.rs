@@ -58,10 +58,22 @@ pub(super) const CHANGES: Family = Family {
     holds: "a random token that each change of a tenant or an API key replaces; every server watches it",
 };
 
+pub(super) const DELETION: Family = Family {
+    name: "deletion",
+    parts: "",
+    kind: "string",
+    routed_by: "all partitions",
+    lives: "until the tenant is deleted, 6 h at the most",
+    holds: "the job that deletes the tenant, and how often that changed hands: without it, nothing is deleted here",
+};
+
 /// The key of a tenant's record, for scripts that must know that it is there.
 pub fn tenant_key(db: &SystemDb, id: &TenantId) -> Key {
     db.key(&TENANT, &[id.as_str()])
 }
 
-/// Every family of tenancy, for `docs/keys.md`.
+/// The families of a tenant that is being deleted, which are its own, for `docs/keys.md`.
+pub const DELETION_FAMILIES: &[&Family] = &[&DELETION];
+
+/// Every family of tenancy that belongs to the server, for `docs/keys.md`.
 pub const FAMILIES: &[&Family] = &[&TENANT, &TENANTS, &API_KEY, &TENANT_KEYS, &API_KEY_USED, &CHANGES];

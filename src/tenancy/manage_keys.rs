@@ -150,7 +150,7 @@ impl Registry {
         self.db.key(&API_KEY_USED, &[id.as_str()])
     }
 
-    fn keys_of(&self, tenant: &TenantId) -> Key {
+    pub(super) fn keys_of(&self, tenant: &TenantId) -> Key {
         self.db.key(&TENANT_KEYS, &[tenant.as_str()])
     }
 }

@@ -2,7 +2,7 @@
 
 use super::keys::{CHANGES, TENANT, TENANTS};
 use super::listing::{self, Listing};
-use super::registry::{ATTEMPTS, Registry};
+use super::registry::{ATTEMPTS, CHANGED, Registry};
 use super::scripts::{CREATE_TENANT, UPDATE_TENANT};
 use super::stored;
 use super::tenant::{NewTenant, Tenant, TenantChange};
@@ -16,6 +16,8 @@ pub enum TenantCreation {
     Created(Tenant),
     /// The id is taken.
     Exists,
+    /// A tenant of this id is being deleted.
+    BeingDeleted,
 }
 
 /// What came of changing a tenant.
@@ -40,11 +42,20 @@ impl Registry {
     /// Makes a tenant.
     pub async fn create_tenant(&self, new: NewTenant) -> Result<TenantCreation, Error> {
         let tenant = new.into_tenant(self.db.now());
-        let keys = [self.tenant_key(&tenant.id), self.db.key(&TENANTS, &[]), self.db.key(&CHANGES, &[])];
+        let keys = [
+            self.tenant_key(&tenant.id),
+            self.db.key(&TENANTS, &[]),
+            self.db.key(&CHANGES, &[]),
+            self.deletion_of(&tenant.id),
+        ];
         let script = Command::script(&CREATE_TENANT, &keys.each_ref())
             .arg(tenant.id.as_str().to_owned())
             .arg(stored::write(&tenant)?);
-        Ok(if self.change(script).await? { TenantCreation::Created(tenant) } else { TenantCreation::Exists })
+        Ok(match self.outcome_of_change(script).await? {
+            CHANGED => TenantCreation::Created(tenant),
+            0 => TenantCreation::Exists,
+            _ => TenantCreation::BeingDeleted,
+        })
     }
 
     /// A tenant as it is in the backend now.

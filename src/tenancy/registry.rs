@@ -18,6 +18,9 @@ use tokio::sync::Semaphore;
 /// How often a change is tried when others change the same thing meanwhile.
 pub(super) const ATTEMPTS: usize = 16;
 
+/// What a script answers that has changed something.
+pub(super) const CHANGED: u64 = 1;
+
 /// How much the registry may remember and ask at a time.
 #[derive(Debug, Clone, Copy)]
 pub struct RegistrySettings {
@@ -234,13 +237,16 @@ impl Registry {
     /// Runs a script that changes something, with a token of this change as its last argument: whether it
     /// did. This server's own memory ends with it at once.
     pub(super) async fn change(&self, script: Command) -> Result<bool, Error> {
+        Ok(self.outcome_of_change(script).await? == CHANGED)
+    }
+
+    /// The same for a script that has more than one way to change nothing.
+    pub(super) async fn outcome_of_change(&self, script: Command) -> Result<u64, Error> {
         let token = Token::random()?;
-        match self.db.run(script.arg(token.bytes().clone())).await?.count()? {
-            0 => Ok(false),
-            _ => {
-                self.freshness.begin(token);
-                Ok(true)
-            }
+        let outcome = self.db.run(script.arg(token.bytes().clone())).await?.count()?;
+        if outcome == CHANGED {
+            self.freshness.begin(token);
         }
+        Ok(outcome)
     }
 }

@@ -1,4 +1,4 @@
-//! The scripts of tenancy. Each that admins run changes one thing and marks the change, in one step: its last
+//! The scripts of tenancy. Each that admins run, down to `END_TENANT`, changes one thing and marks the change, in one step: its last
 //! argument is the change's token, which [`Registry::change`](super::Registry) adds.
 
 use crate::db::{Effect, Script};
@@ -23,5 +23,25 @@ pub(super) static REVOKE_KEY: Script = Script::new("tenancy/revoke_key", include
 pub(super) static STAMP_KEY: Script =
     Script::new("tenancy/stamp_key", include_str!("stamp_key.lua"), Effect::Idempotent);
 
+/// A repetition would find the tenant gone, by itself.
+pub(super) static END_TENANT: Script = Script::new("tenancy/end_tenant", include_str!("end_tenant.lua"), Effect::Once);
+
+/// What is deleted twice was deleted once; a repetition only counts less.
+pub(super) static DELETE_KEYS: Script =
+    Script::new("tenancy/delete_keys", include_str!("delete_keys.lua"), Effect::Idempotent);
+
+/// The same; and one that arrives late finds no mark.
+pub(super) static PURGE: Script = Script::new("tenancy/purge", include_str!("purge.lua"), Effect::Idempotent);
+
 /// Every script of tenancy, for the conformance suite and the documentation.
-pub static SCRIPTS: &[&Script] = &[&CREATE_TENANT, &UPDATE_TENANT, &CREATE_KEY, &ROTATE_KEY, &REVOKE_KEY, &STAMP_KEY];
+pub static SCRIPTS: &[&Script] = &[
+    &CREATE_TENANT,
+    &UPDATE_TENANT,
+    &CREATE_KEY,
+    &ROTATE_KEY,
+    &REVOKE_KEY,
+    &STAMP_KEY,
+    &END_TENANT,
+    &DELETE_KEYS,
+    &PURGE,
+];

@@ -2,8 +2,9 @@
 -- KEYS: data-keys, root-keys, tenant
 -- ARGV: data keys as they were read (JSON, empty where there were none), data keys as they shall be (JSON, empty to
 --       destroy all), then for each root key by how many the data keys under it change: its id, the difference
--- Returns: 1, 0 when they were changed, or -1 when they shall be kept and there is no such tenant
-if ARGV[2] ~= '' and redis.call('EXISTS', KEYS[3]) == 0 then
+-- Returns: 1, 0 when they were changed, or -1 when some shall be kept and there is no such tenant, or all destroyed and
+--          there is one: it may have been made after the one whose they were
+if (ARGV[2] ~= '') ~= (redis.call('EXISTS', KEYS[3]) == 1) then
   return -1
 end
 if (redis.call('GET', KEYS[1]) or '') ~= ARGV[1] then

@@ -189,15 +189,21 @@ impl Vault {
         Err(VaultError::Contended)
     }
 
-    /// Destroys all data keys of a tenant: whatever was sealed for it can never be opened again, not even with the root
-    /// keys.
-    pub async fn destroy_all(&self, tenant: &TenantId) -> Result<(), VaultError> {
+    /// Destroys all data keys of a tenant that is gone: whatever was sealed for it can never be opened again, not even with
+    /// the root keys. Whether that is so: while there is such a tenant, which may be another one of the same id, nothing is
+    /// destroyed.
+    pub async fn destroy_all(&self, tenant: &TenantId) -> Result<bool, VaultError> {
         for _ in 0..ATTEMPTS {
             let (text, before) = self.read(tenant, Deadline::NONE).await?;
-            let is_done = text.is_empty() || self.change(tenant, (&text, &before), None, Deadline::NONE).await?;
+            let is_done = text.is_empty()
+                || match self.change(tenant, (&text, &before), None, Deadline::NONE).await {
+                    // The script says of a tenant that it is not as it must be, which here is gone.
+                    Err(VaultError::TenantGone) => return Ok(false),
+                    changed => changed?,
+                };
             if is_done {
                 self.forget(tenant, 1..=before.newest);
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(VaultError::Contended)

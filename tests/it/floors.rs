@@ -28,7 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("transport", &["base", "db", "transport", "redis", "reqwest"]),
     ("db", &["base", "db", "transport"]),
     ("outbound", &["base", "outbound", "reqwest"]),
-    ("tenancy", &["base", "db", "transport", "tenancy"]),
+    ("tenancy", &["base", "db", "transport", "jobs", "tenancy"]),
     ("vault", &["base", "db", "transport", "tenancy", "vault"]),
     ("jobs", &["base", "db", "transport", "jobs"]),
     ("store", &["base", "db", "transport", "outbound", "tenancy", "vault", "jobs", "store"]),

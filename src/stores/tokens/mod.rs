@@ -28,7 +28,7 @@ pub use keys::FAMILIES;
 pub use metrics::TokenMetrics;
 pub use providers::{NewProvider, Provider, Providers};
 pub use rewrap::{Rewrapped, SealedRecords};
-pub use rotation::{Ground, Rewrap, Rotate};
+pub use rotation::{KeyChange, Rewrap, Rotate};
 pub use scripts::SCRIPTS;
 pub use served::Served;
 pub use store::{Shared, Tokens};

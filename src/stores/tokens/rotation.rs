@@ -17,6 +17,7 @@ use crate::tenancy::Registry;
 use crate::vault::{StoredKey, Vault, VaultError};
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a job that gives new data keys is called.
 pub const ROTATE: &str = "vault.rotate";
@@ -32,16 +33,16 @@ const PASSES: u32 = 10;
 
 /// What both kinds of work stand on.
 #[derive(Clone)]
-pub struct Ground {
+pub struct KeyChange {
     /// Where the records are.
     pub database: Database,
     /// Whose they are.
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     /// What seals them.
     pub vault: Vault,
 }
 
-impl Ground {
+impl KeyChange {
     /// The next tenants after `after`, or the one that the job is of; nothing when there are no more.
     async fn tenants(&self, job: &Job, after: Option<&str>, limit: usize) -> Result<Vec<TenantId>, db::Error> {
         if let Some(one) = &job.tenant {
@@ -104,7 +105,7 @@ fn ended(job: &Job, step: Result<Step, Stopped>) -> Result<Step, db::Error> {
 }
 
 /// Gives tenants new data keys; those that have none get one when they need it.
-pub struct Rotate(pub Ground);
+pub struct Rotate(pub KeyChange);
 
 impl Rotate {
     async fn next(&self, job: &Job) -> Result<Step, Stopped> {
@@ -169,7 +170,7 @@ struct At {
 }
 
 /// Seals all records anew under the newest data keys, and destroys the other ones.
-pub struct Rewrap(pub Ground);
+pub struct Rewrap(pub KeyChange);
 
 impl Rewrap {
     async fn next(&self, job: &Job) -> Result<Step, Stopped> {

@@ -144,7 +144,7 @@ fn plain_key() -> NewKey {
 async fn tenant(registry: &Registry, name: &str) -> Tenant {
     match registry.create_tenant(NewTenant::plain(id(name))).await.unwrap() {
         TenantCreation::Created(tenant) => tenant,
-        TenantCreation::Exists => panic!("{name} exists"),
+        refused => panic!("{name}: {refused:?}"),
     }
 }
 

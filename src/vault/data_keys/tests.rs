@@ -176,8 +176,13 @@ async fn when_all_are_destroyed_nothing_is_left_and_no_root_key_is_needed() {
     let vault = world.server(&['a']);
     let sealed = seal(&vault).await;
     vault.rotate(&acme()).await.unwrap();
-    vault.destroy_all(&acme()).await.unwrap();
-    vault.destroy_all(&acme()).await.unwrap();
+    let before = world.stored().await;
+    assert_eq!(vault.destroy_all(&acme()).await, Ok(false), "another tenant of this id may have been made since");
+    assert_eq!(world.stored().await, before);
+    let system = world.database.system();
+    system.run(Command::del(&tenancy::tenant_key(&system, &acme()))).await.unwrap().int().unwrap();
+    assert_eq!(vault.destroy_all(&acme()).await, Ok(true));
+    assert_eq!(vault.destroy_all(&acme()).await, Ok(true));
     assert_eq!(world.stored().await, "");
     assert_eq!(vault.roots_in_use(Deadline::NONE).await.unwrap(), []);
     assert_eq!(open(&vault, &sealed).await, Err(VaultError::Unopenable));

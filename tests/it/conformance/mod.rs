@@ -5,6 +5,7 @@ mod batches;
 mod expiry;
 mod operations;
 mod refusals;
+mod scanning;
 mod scripts;
 mod sorted_sets;
 mod transcript;
@@ -101,6 +102,11 @@ suite! {
         every_command_refuses_the_wrong_number_of_arguments
         unknown_commands_are_refused
     }
+    scanning {
+        a_scan_finds_every_key_that_matches
+        what_stays_is_found_whatever_is_written_and_removed_meanwhile
+        scans_that_make_no_sense_are_refused
+    }
     expiry {
         a_key_is_gone_after_its_time
         pexpireat_takes_every_condition
@@ -146,7 +152,13 @@ suite! {
 
 #[test]
 fn every_command_has_its_lines() {
-    let lines = [include_str!("values.rs"), include_str!("sorted_sets.rs"), include_str!("expiry.rs")].concat();
+    let lines = [
+        include_str!("values.rs"),
+        include_str!("sorted_sets.rs"),
+        include_str!("expiry.rs"),
+        include_str!("scanning.rs"),
+    ]
+    .concat();
     for command in agentapi::db::COMMANDS {
         let said = lines.lines().any(|line| line.trim().starts_with(&format!("{command} ")));
         assert!(said || *command == "TIME", "{command}");

@@ -137,6 +137,10 @@ pub async fn del_and_exists(backend: Backend) {
         DEL $a $none $a $c -> 2
         EXISTS $a $b $c -> 1
         DEL $none -> 0
+        SET $a 1 -> OK
+        UNLINK $a $none $a $b -> 2
+        EXISTS $a $b -> 0
+        UNLINK $none -> 0
         "#,
     )
     .await;

@@ -129,7 +129,15 @@ impl App {
 
     /// A fresh tenant, by a key with these scopes.
     pub async fn tenant_with(&self, scopes: &[&str]) -> Tenant {
-        let id = format!("t-{}", TENANTS.fetch_add(1, Ordering::Relaxed));
+        self.made_tenant(format!("t-{}", TENANTS.fetch_add(1, Ordering::Relaxed)), scopes).await
+    }
+
+    /// A tenant of this id, by a key that may do everything.
+    pub async fn named_tenant(&self, id: &str) -> Tenant {
+        self.made_tenant(id.to_owned(), &["*"]).await
+    }
+
+    async fn made_tenant(&self, id: String, scopes: &[&str]) -> Tenant {
         let admin = self.admin();
         admin.post("/admin/v1/tenants", json!({"id": id})).await.expect(StatusCode::CREATED);
         let key = admin.post(&format!("/admin/v1/tenants/{id}/keys"), json!({"scopes": scopes})).await;

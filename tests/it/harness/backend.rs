@@ -82,9 +82,9 @@ impl Backend {
         self.run(&Batch::one(raw(words))).await.pop().expect("one answer")
     }
 
-    /// The same in words that do not last.
+    /// The same in words that were put together.
     pub async fn ask(&self, words: &[&str]) -> Reply {
-        self.say(words.iter().map(ToString::to_string)).await
+        self.say(words.iter().map(|word| (*word).to_owned())).await
     }
 
     /// The backend's own time, in milliseconds.

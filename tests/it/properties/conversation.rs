@@ -134,6 +134,7 @@ fn plain_command() -> Words {
         1 => say("RENAME", vec![key(), key()]),
         3 => say("SET", vec![key(), value(), options(STORE, 3)]),
         1 => say("TIME", vec![]),
+        1 => say("UNLINK", vec![some(key(), 1, 3)]),
         4 => say("ZADD", vec![key(), options(ADD, 2), some(pair(), 1, 4)]),
         1 => say("ZCARD", vec![key()]),
         1 => say("ZCOUNT", vec![key(), one(BOUNDS), one(BOUNDS)]),

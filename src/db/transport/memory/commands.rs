@@ -2,7 +2,7 @@
 
 use super::refusal::{Answer, unknown_command, wrong_arity};
 use super::table::Table;
-use super::{hashes, keys, ranges, sorted_sets, strings};
+use super::{hashes, keys, ranges, scan, sorted_sets, strings};
 use crate::db::Refusal;
 use bytes::Bytes;
 
@@ -46,8 +46,10 @@ pub(super) static TABLE: &[Specification] = &[
     command("PEXPIREAT", -3, Keys::First, keys::pexpireat),
     command("PTTL", 2, Keys::First, keys::pttl),
     command("RENAME", 3, Keys::FirstTwo, keys::rename),
+    command("SCAN", -2, Keys::None, scan::apart),
     command("SET", -3, Keys::First, strings::set),
     command("TIME", 1, Keys::None, keys::time),
+    command("UNLINK", -2, Keys::All, keys::del),
     command("ZADD", -4, Keys::First, sorted_sets::zadd),
     command("ZCARD", 2, Keys::First, sorted_sets::zcard),
     command("ZCOUNT", 4, Keys::First, ranges::zcount),

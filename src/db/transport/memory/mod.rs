@@ -6,6 +6,7 @@
 //! process ends.
 
 mod commands;
+mod glob;
 mod hashes;
 mod keys;
 mod lua;
@@ -14,6 +15,7 @@ mod number;
 mod ranges;
 mod refusal;
 mod request;
+mod scan;
 mod sorted_set;
 mod sorted_sets;
 mod strings;
@@ -92,12 +94,32 @@ impl Memory {
     }
 
     fn one(&self, request: &Request<'_>) -> Answer {
+        if let Some(args) = request.scan() {
+            return self.scan(&scan::Scan::parse(args)?);
+        }
         let mut tags = request.keys().iter().map(|key| tag_of(key));
         let Some(tag) = tags.next() else { return request.run(&mut self.apart()) };
         if tags.any(|other| other != tag) {
             return refuse(CROSS_SLOT);
         }
         request.run(&mut self.table(tag))
+    }
+
+    /// Looks through whole tables, one after the other, until it has seen as many keys as it was asked to: a cursor is
+    /// the number of the next table. A key never changes its table, so one that is there all the time is found.
+    fn scan(&self, scan: &scan::Scan<'_>) -> Answer {
+        let (mut seen, mut found) = (0, Vec::new());
+        for at in scan.cursor..STRIPES {
+            if seen >= scan.count {
+                return Ok(scan::answer(at, found));
+            }
+            let table = self.turn(self.stripe(at));
+            for key in table.keys() {
+                seen += 1;
+                found.extend(scan.wants(key).then(|| key.clone()));
+            }
+        }
+        Ok(scan::answer(0, found))
     }
 
     /// As `MULTI` does, runs nothing if one command cannot even be queued, which then is everybody's answer;

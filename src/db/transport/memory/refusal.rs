@@ -19,6 +19,7 @@ pub(super) const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding t
 pub(super) const CROSS_SLOT: &str = "CROSSSLOT Keys in request don't hash to the same slot";
 pub(super) const TOO_MANY_KEYS: &str = "ERR Number of keys can't be greater than number of args";
 pub(super) const NEGATIVE_KEYS: &str = "ERR Number of keys can't be negative";
+pub(super) const INVALID_CURSOR: &str = "ERR invalid cursor";
 pub(super) const NO_SCRIPT: &str = "NOSCRIPT No matching script. Please use EVAL.";
 
 /// A refusal in these words.

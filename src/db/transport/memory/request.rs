@@ -47,6 +47,14 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The arguments of a `SCAN`, which is about every table and not about one.
+    pub fn scan(&self) -> Option<&'a [Bytes]> {
+        match self {
+            Request::Command { specification, args } if specification.name == "SCAN" => Some(args),
+            _ => None,
+        }
+    }
+
     /// Runs it on the table that has its keys.
     pub fn run(&self, table: &mut Table) -> Answer {
         match self {

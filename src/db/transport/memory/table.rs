@@ -52,6 +52,12 @@ impl Table {
         self.entries.len()
     }
 
+    /// The keys that are not past their time.
+    pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
+        let now = self.millis();
+        self.entries.iter().filter(move |(_, entry)| entry.expires.is_none_or(|at| now <= at)).map(|(key, _)| key)
+    }
+
     /// The entry of a key. One past its time is removed and not seen. As in Redis, the millisecond of the
     /// expiry itself still belongs to the key.
     pub fn entry(&mut self, key: &[u8]) -> Option<&mut Entry> {
