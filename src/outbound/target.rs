@@ -70,7 +70,8 @@ impl TargetUrl {
             Host::Loopback => (LOOPBACK.iter().any(|address| permitted.permits(*address)), true),
             Host::Name => (true, false),
         };
-        if !self.is_https() && !(settings.http_to_loopback && is_loopback) {
+        let may_be_plain = settings.http_to_loopback && is_loopback;
+        if !self.is_https() && !may_be_plain {
             Err("must start with https://")
         } else if !permits {
             Err(MUST_BE_PUBLIC)

@@ -94,7 +94,7 @@ impl Providers {
         let content = Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true };
         let record = RecordName::Provider(name.clone());
         Ok(match self.records.write(&record, &content, asked, None, MOST_PROVIDERS).await? {
-            Written::Written { version, key, created, updated } => Put::Stored {
+            Written::Done { version, key, created, updated } => Put::Stored {
                 stored: Box::new(Provider {
                     name: name.clone(),
                     settings: new,

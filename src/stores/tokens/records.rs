@@ -88,7 +88,7 @@ pub(super) struct Content<'a> {
 
 /// What came of writing.
 pub(super) enum Written {
-    Written { version: u64, key: u32, created: Timestamp, updated: Timestamp },
+    Done { version: u64, key: u32, created: Timestamp, updated: Timestamp },
     VersionMismatch,
     LeaseLost,
     LimitReached,
@@ -194,7 +194,7 @@ impl Records {
                 "written" => {
                     let (created, updated) = (following()?.count()?, following()?.count()?);
                     let [created, updated] = [created, updated].map(Timestamp::from_millis);
-                    return Ok(Written::Written { version: next, key: key.version(), created, updated });
+                    return Ok(Written::Done { version: next, key: key.version(), created, updated });
                 }
                 "changed" => {}
                 "lost" => return Ok(Written::LeaseLost),

@@ -76,7 +76,7 @@ impl Tokens {
             Content { secrets: &secrets, details: &written(&details)?, expires: new.expires_at, is_refreshable };
         let lease = lease.map(LeaseId::digest);
         Ok(match self.records.write(&name, &content, asked, lease.as_deref(), MOST_TOKENS).await? {
-            Written::Written { version, key, created, updated } => {
+            Written::Done { version, key, created, updated } => {
                 if !is_refreshable && new.expires_at.is_some() {
                     self.expiring.expect(&self.records, name.partition());
                 }

@@ -56,7 +56,7 @@ async fn each_script_answers_the_same(bench: Bench) {
     let (summary, is_new) = stored(tokens.put(&user, &provider, &second, &ANY, Some(&leased.lease)).await.unwrap());
     assert_eq!((summary.version, is_new, summary.status), (2, false, TokenStatus::Active));
     let lost = tokens.put(&user, &provider, &new, &ANY, Some(&leased.lease)).await.unwrap();
-    assert_eq!(matches!(lost, Put::LeaseLost), true);
+    assert!(matches!(lost, Put::LeaseLost));
     let Read::Found(found) = tokens.read(&user, &provider).await.unwrap() else { panic!("it is there") };
     assert_eq!((found.access_token.expose(), found.summary.created_at), ("second", summary.created_at));
     let settings = NewProvider {

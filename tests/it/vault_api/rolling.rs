@@ -57,7 +57,7 @@ async fn reads_and_writes_go_on_while_everything_is_sealed_anew() {
         let (stop, reads, writes) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0), AtomicU64::new(0));
         let there = other.anyone().with("x-api-key", &tenant.secret);
         let load = async |worker: usize| {
-            let caller = if worker % 2 == 0 { &there } else { &*tenant };
+            let caller = if worker.is_multiple_of(2) { &there } else { &*tenant };
             let mut turn = worker;
             while !stop.load(Ordering::SeqCst) {
                 turn += 7;
