@@ -70,7 +70,8 @@ impl TargetUrl {
             Host::Loopback => (LOOPBACK.iter().any(|address| permitted.permits(*address)), true),
             Host::Name => (true, false),
         };
-        if !self.is_https() && !(settings.http_to_loopback && is_loopback) {
+        let is_development = settings.http_to_loopback && is_loopback;
+        if !self.is_https() && !is_development {
             Err("must start with https://")
         } else if !permits {
             Err(MUST_BE_PUBLIC)
@@ -108,8 +109,8 @@ impl fmt::Debug for TargetUrl {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::PrivateAddresses;
     use super::*;
+    use crate::outbound::PrivateAddresses;
 
     fn parse(text: &str) -> Result<TargetUrl, &'static str> {
         TargetUrl::parse(text, &OutboundSettings::default())
