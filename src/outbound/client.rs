@@ -8,7 +8,7 @@ use super::target::TargetUrl;
 use crate::base::duration;
 use crate::base::secret::Secret;
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use std::fmt;
 use std::sync::OnceLock;
@@ -89,7 +89,6 @@ impl Outbound {
         let mut headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
             (ACCEPT, HeaderValue::from_static("application/json")),
-            (CONNECTION, HeaderValue::from_static("close")),
         ]);
         if let Some((user, password)) = basic {
             headers.insert(AUTHORIZATION, form::basic(user, password).ok_or(Failure::NotSent)?);

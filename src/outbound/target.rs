@@ -70,8 +70,8 @@ impl TargetUrl {
             Host::Loopback => (LOOPBACK.iter().any(|address| permitted.permits(*address)), true),
             Host::Name => (true, false),
         };
-        let may_be_plain = settings.http_to_loopback && is_loopback;
-        if !self.is_https() && !may_be_plain {
+        let is_development = settings.http_to_loopback && is_loopback;
+        if !self.is_https() && !is_development {
             Err("must start with https://")
         } else if !permits {
             Err(MUST_BE_PUBLIC)

@@ -5,16 +5,16 @@ use crate::harness::oauth_server::Behaviour;
 use agentapi::outbound::{Failure, LONGEST_ANSWER};
 use std::time::Instant;
 
-/// How long a request may take in these tests, and what is far beyond it.
+/// How long a hasty request may take, and a patient one; what is soon is far from both.
 const SHORT: Duration = Duration::from_secs(1);
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_secs(40);
 const SOON: Duration = Duration::from_secs(10);
 
-fn hasty() -> Outbound {
-    Outbound::new(OutboundSettings { timeout: SHORT, ..local() })
+fn within(timeout: Duration) -> Outbound {
+    Outbound::new(OutboundSettings { timeout, ..local() })
 }
 
-/// What a refresh comes to at a server that behaves so, and that its token was used up or not.
+/// Refreshes at a server that behaves so: the answer is lost, and so many refresh tokens are used up.
 async fn lost(behaviour: Behaviour, outbound: Outbound, refreshes: u64) {
     let server = OauthServer::start();
     server.behave(behaviour.clone());
@@ -28,16 +28,15 @@ async fn lost(behaviour: Behaviour, outbound: Outbound, refreshes: u64) {
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_in_time_is_lost() {
-    lost(Behaviour::Slow(LONG), hasty(), 0).await;
-    lost(Behaviour::Announce(100), hasty(), 1).await;
+    lost(Behaviour::Slow(LONG), within(SHORT), 0).await;
+    lost(Behaviour::Announce(100), within(SHORT), 1).await;
 }
 
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_lost_at_once() {
-    let patient = || Outbound::new(OutboundSettings { timeout: LONG, ..local() });
-    lost(Behaviour::Endless, patient(), 1).await;
-    lost(Behaviour::Announce(LONGEST_ANSWER as u64 + 1), patient(), 1).await;
-    lost(Behaviour::RefuseWithoutEnd(400), patient(), 0).await;
+    lost(Behaviour::Endless, within(LONG), 1).await;
+    lost(Behaviour::Announce(LONGEST_ANSWER as u64 + 1), within(LONG), 1).await;
+    lost(Behaviour::RefuseWithoutEnd(400), within(LONG), 0).await;
 }
 
 #[tokio::test]
@@ -54,7 +53,7 @@ async fn an_answer_that_breaks_off_or_cannot_be_read_is_lost() {
 #[tokio::test]
 async fn a_status_that_says_everything_is_not_lost_to_a_body_without_end() {
     let server = OauthServer::start();
-    let outbound = Outbound::new(OutboundSettings { timeout: LONG, ..local() });
+    let outbound = within(LONG);
     let start = Instant::now();
     for (status, expected) in [
         (429, RefreshFailure::NotConsumed { retry_after: None }),

@@ -9,10 +9,11 @@ async fn a_refresh_token_is_exchanged_for_the_next_pair() {
     let outbound = Outbound::new(local());
     let (mut token, url) = (server.issue(), server.token_url());
     for round in 1..=3 {
+        server.grant_for(Duration::from_secs(60 * round));
         let fresh = refreshed(&outbound, &url, &token).await.unwrap();
         assert!(server.accepts(fresh.access_token.expose()));
         assert_eq!(fresh.token_type.as_deref(), Some("Bearer"));
-        assert_eq!(fresh.expires_in, Some(Duration::from_secs(3600)));
+        assert_eq!(fresh.expires_in, Some(Duration::from_secs(60 * round)));
         assert_eq!(fresh.scopes.unwrap(), ["canary-scope"]);
         token = fresh.refresh_token.unwrap().expose().to_owned();
         assert_eq!((server.refreshes(), server.reuses(), server.requests()), (round, 0, round));
