@@ -11,29 +11,14 @@ use super::types::{Deleted, Error};
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::precondition::Precondition;
-use crate::base::text::TenantId;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::vault::{DataKey, TenantVault};
-use quick_cache::sync::Cache;
-use std::sync::Arc;
 
 /// How often a write is tried when others write the same record meanwhile.
 const ATTEMPTS: usize = 16;
 /// The fields that are read, in order.
 const FIELDS: &[&str] =
     &["secrets", "details", "version", "key", "created", "updated", "expires", "refreshable", "revoked", "retry_at"];
-/// How many partitions are remembered, of all tenants.
-const NOTED: usize = 65_536;
-
-/// Which partitions this process has noted, and the data key for which it did: that a newer one may be used says nothing
-/// of an older one.
-pub struct Noted(Cache<(TenantId, Partition), u32>);
-
-impl Default for Noted {
-    fn default() -> Self {
-        Noted(Cache::new(NOTED))
-    }
-}
 
 /// A record as it is stored.
 #[derive(Clone)]
@@ -99,14 +84,13 @@ pub(super) enum Written {
 pub(super) struct Records {
     pub(super) db: TenantDb,
     pub(super) vault: TenantVault,
-    pub(super) noted: Arc<Noted>,
 }
 
 impl Records {
     /// The same, for somebody who waits for nothing.
     pub(super) fn in_background(&self) -> Records {
         let (db, vault) = (self.db.by(Deadline::NONE), self.vault.by(Deadline::NONE));
-        Records { db, vault, noted: self.noted.clone() }
+        Records { db, vault }
     }
 
     /// The record as it is; one round trip of one command.
@@ -152,6 +136,7 @@ impl Records {
         most: u64,
     ) -> Result<Written, Error> {
         let mut key = self.vault.newest().await?;
+        let mut is_noted = false;
         for _ in 0..ATTEMPTS {
             let version = self.version(name).await?;
             if lease.is_some() && version.is_none() {
@@ -159,10 +144,6 @@ impl Records {
             }
             if !asked.holds(version) {
                 return Ok(Written::VersionMismatch);
-            }
-            if !self.note(name.partition(), &key).await? {
-                key = self.vault.newest_now().await?;
-                continue;
             }
             let next = version.unwrap_or(0) + 1;
             let seal = |part, text| name.seal(&key, part, next, text);
@@ -187,7 +168,8 @@ impl Records {
                 .arg(name.listed().to_owned())
                 .arg(name.member())
                 .number(most)
-                .arg(lease.unwrap_or_default().to_owned());
+                .arg(lease.unwrap_or_default().to_owned())
+                .number(u8::from(is_noted));
             let mut answer = self.db.run(command).await?.array()?.into_iter();
             let mut following = || answer.next().ok_or(db::Error::unexpected("a further answer"));
             match following()?.text()?.as_str() {
@@ -199,6 +181,12 @@ impl Records {
                 "changed" => {}
                 "lost" => return Ok(Written::LeaseLost),
                 "full" => return Ok(Written::LimitReached),
+                "unnoted" => {
+                    is_noted = self.note(partition, &key).await?;
+                    if !is_noted {
+                        key = self.vault.newest_now().await?;
+                    }
+                }
                 "stale" => key = self.vault.newest_now().await?,
                 _ => return Err(db::Error::unexpected("a known word").into()),
             }
@@ -206,19 +194,12 @@ impl Records {
         Err(Error::Contended)
     }
 
-    /// Sees to it that the partition is known before something is sealed in it under this data key: whether that may be.
+    /// Sees to it that the partition is known before something is sealed in it under this data key: whether that may be. That
+    /// it is known stands in the partition itself, as its floor: it is forgotten with it when the tenant is deleted.
     async fn note(&self, partition: Partition, key: &DataKey) -> Result<bool, db::Error> {
-        let place = (self.db.tenant().clone(), partition);
-        if self.noted.0.get(&place).is_some_and(|noted| noted <= key.version()) {
-            return Ok(true);
-        }
         let keys = [keys::partitions(&self.db), keys::floor(&self.db, Partition::FIRST)];
         let note = Command::script(&NOTE, &keys.each_ref()).arg(partition.digits()).number(key.version());
-        let may = self.db.run(note).await?.int()? == 1;
-        if may {
-            self.noted.0.insert(place, key.version());
-        }
-        Ok(may)
+        Ok(self.db.run(note).await?.int()? == 1)
     }
 
     /// Removes a record, if it is what was asked for.
