@@ -13,15 +13,18 @@ use crate::base::deadline::Deadline;
 use crate::base::precondition::Precondition;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::vault::{DataKey, TenantVault};
+use bytes::Bytes;
 
 /// How often a write is tried when others write the same record meanwhile.
 const ATTEMPTS: usize = 16;
-/// The fields that are read, in order.
+/// How many records are read in one round trip: at their largest, some 20 MiB.
+const PER_TRIP: usize = 100;
+/// The fields that are read, in order; lists go without the first one.
 const FIELDS: &[&str] =
     &["secrets", "details", "version", "key", "created", "updated", "expires", "refreshable", "revoked", "retry_at"];
 
 /// A record as it is stored.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Stored {
     pub(super) secrets: String,
     pub(super) details: String,
@@ -45,21 +48,28 @@ impl Stored {
         let Some(version) = version.optional_bytes()? else { return Ok(None) };
         let count = |bytes: &[u8]| {
             let text = std::str::from_utf8(bytes).ok();
-            text.and_then(|text| text.parse::<u64>().ok()).ok_or(db::Error::unexpected("a count"))
+            text.and_then(|text| text.parse::<u64>().ok())
         };
         let moment = |millis: u64| (millis > 0).then(|| Timestamp::from_millis(millis));
-        Ok(Some(Stored {
-            secrets: secrets.text()?,
-            details: details.text()?,
-            version: count(&version)?,
-            key: u32::try_from(key.count()?).map_err(|_| db::Error::unexpected("a version"))?,
-            created: Timestamp::from_millis(created.count()?),
-            updated: Timestamp::from_millis(updated.count()?),
-            expires: moment(expires.count()?),
-            is_refreshable: refreshable.count()? == 1,
-            is_revoked: revoked.is_some(),
-            retry_at: retry_at.map(|bytes| count(&bytes)).transpose()?.and_then(moment),
-        }))
+        let stored = || {
+            Some(Stored {
+                secrets: secrets.text().ok()?,
+                details: details.text().ok()?,
+                version: count(&version)?,
+                key: u32::try_from(key.count().ok()?).ok()?,
+                created: Timestamp::from_millis(created.count().ok()?),
+                updated: Timestamp::from_millis(updated.count().ok()?),
+                expires: moment(expires.count().ok()?),
+                is_refreshable: refreshable.count().ok()? == 1,
+                is_revoked: revoked.is_some(),
+                retry_at: match retry_at {
+                    Some(bytes) => moment(count(&bytes)?),
+                    None => None,
+                },
+            })
+        };
+        // One that was damaged is there, and does not open.
+        Ok(Some(stored().unwrap_or_default()))
     }
 }
 
@@ -77,6 +87,17 @@ pub(super) enum Written {
     VersionMismatch,
     LeaseLost,
     LimitReached,
+}
+
+/// What came of removing what seems to have expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// It had, and is gone.
+    Now,
+    /// It was gone.
+    Gone,
+    /// It has not, or was replaced meanwhile.
+    NotYet,
 }
 
 /// The sealed records of one tenant.
@@ -98,10 +119,33 @@ impl Records {
         Stored::read(self.db.run(Command::hmget(&name.key(&self.db), FIELDS)).await?.array()?)
     }
 
-    /// The same of several, in one round trip.
+    /// The same of several, some in one round trip.
     pub(super) async fn read_many(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
-        let reads = names.iter().map(|name| Command::hmget(&name.key(&self.db), FIELDS)).collect();
-        self.db.pipeline(reads).await?.into_iter().map(|reply| Stored::read(reply.array()?)).collect()
+        self.read_fields(names, FIELDS).await
+    }
+
+    /// The same without their secrets, for lists.
+    pub(super) async fn read_listed(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
+        self.read_fields(names, FIELDS.get(1..).unwrap_or_default()).await
+    }
+
+    async fn read_fields(
+        &self,
+        names: &[RecordName],
+        fields: &[&'static str],
+    ) -> Result<Vec<Option<Stored>>, db::Error> {
+        let mut all = Vec::with_capacity(names.len());
+        for some in names.chunks(PER_TRIP) {
+            let reads = some.iter().map(|name| Command::hmget(&name.key(&self.db), fields)).collect();
+            for reply in self.db.pipeline(reads).await? {
+                let mut values = reply.array()?;
+                if values.len() < FIELDS.len() {
+                    values.insert(0, Reply::Bulk(Bytes::new()));
+                }
+                all.push(Stored::read(values)?);
+            }
+        }
+        Ok(all)
     }
 
     /// The version of the record; nothing where there is none.
@@ -225,9 +269,13 @@ impl Records {
         Err(Error::Contended)
     }
 
-    /// Removes a record that has expired; for a day, it is remembered that it has.
-    pub(super) async fn expire(&self, name: &RecordName) -> Result<bool, db::Error> {
-        Ok(self.run_remove(name, None, true).await? == 1)
+    /// Removes a record that has expired, by the backend's clock; for a day, it is remembered that it has.
+    pub(super) async fn expire(&self, name: &RecordName) -> Result<Expired, db::Error> {
+        Ok(match self.run_remove(name, None, true).await? {
+            1 => Expired::Now,
+            0 => Expired::Gone,
+            _ => Expired::NotYet,
+        })
     }
 
     async fn run_remove(&self, name: &RecordName, version: Option<u64>, expired: bool) -> Result<i64, db::Error> {
