@@ -70,7 +70,7 @@ pub struct Providers {
 impl Providers {
     /// The providers in a tenant's data, sealed in its vault.
     pub fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Providers {
-        Providers { records: Records { db, vault, noted: shared.noted.clone() }, metrics: shared.metrics.clone() }
+        Providers { records: Records { db, vault }, metrics: shared.metrics.clone() }
     }
 
     pub(super) fn tenant(&self) -> &TenantId {

@@ -107,7 +107,7 @@ fn tokens() -> Endpoints {
         .answers_empty(204, "Destroyed")
         .refuses(refusals!(TokenNotFound, VersionMismatch, EditConflict))
         .post("/{provider}/lease", WRITE, handlers::lease)
-        .says("Asks to be the one who refreshes a token: one caller at a time is")
+        .says("Asks to be the one who refreshes a token: one caller at a time is. Needs `tokens:read` too, for the token comes with it")
         .may_take::<LeaseBody>()
         .answers::<LeaseAnswer>(200, "Whether the caller is, with the token if so")
         .refuses(refusals!(TokenNotFound, TokenExpired, TokenRevoked, StorageFull))

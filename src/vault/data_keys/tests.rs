@@ -217,3 +217,20 @@ async fn nothing_of_a_data_key_can_be_read_in_the_backend() {
     let unwrapped = vault.get(&acme(), 1, Deadline::NONE).await.unwrap();
     assert_eq!(unwrapped.open(&wrapped, PLACE), Err(super::super::Unopenable));
 }
+
+#[tokio::test]
+async fn a_server_that_knew_the_keys_of_a_tenant_does_not_take_them_for_those_of_one_that_came_after_it() {
+    let world = World::new().await;
+    let (one, other) = (world.server(&['a']), world.server(&['a']));
+    seal(&one).await;
+    open(&other, &seal(&other).await).await.unwrap();
+    one.destroy_all(&acme()).await.unwrap();
+    // Another tenant of that id; its first data key is made by this server.
+    let sealed_by_one = seal(&one).await;
+    world.clock.advance(Duration::from_secs(60));
+    let sealed_by_other = seal(&other).await;
+    let fresh = world.server(&['a']);
+    assert_eq!(open(&fresh, &sealed_by_one).await.unwrap(), b"secret");
+    assert_eq!(open(&fresh, &sealed_by_other).await.map_err(|_| "lost for ever").unwrap(), b"secret");
+    assert_eq!(open(&other, &sealed_by_one).await.unwrap(), b"secret");
+}

@@ -42,6 +42,7 @@ pub struct Bench {
     backend: Arc<Backend>,
     ring: KeyRing,
     shared: Shared,
+    prefix: String,
 }
 
 pub fn name(text: &str) -> Name {
@@ -70,7 +71,7 @@ impl Bench {
         registry.create_tenant(NewTenant::plain(tenant.clone())).await.unwrap();
         let ring = KeyRing::random().unwrap();
         let vault = Vault::new(Some(ring.clone()), database.system(), Arc::new(SteadyClock::start()));
-        Bench { vault, tenant, database, noting, backend: Arc::new(backend), ring, shared: Shared::default() }
+        Bench { vault, tenant, database, noting, backend: Arc::new(backend), ring, shared: Shared::default(), prefix }
     }
 
     /// Another server over the same backend, which has used its vault already.
@@ -84,6 +85,7 @@ impl Bench {
             backend: self.backend.clone(),
             ring: self.ring.clone(),
             shared: Shared::default(),
+            prefix: self.prefix.clone(),
         };
         server.tenant_vault().newest().await.unwrap();
         server
@@ -117,6 +119,21 @@ impl Bench {
     pub async fn rewrap(&self, partition: Partition, key: u32, skip: u64) -> Rewrapped {
         let key = self.tenant_vault().get(key).await.unwrap();
         self.all_sealed_records().rewrap(partition, &key, skip, 100).await.unwrap()
+    }
+
+    /// Destroys the tenant's data keys and deletes everything of these users, as when the tenant is deleted.
+    pub async fn delete_everything_of(&self, users: &[Name]) {
+        self.vault.destroy_all(&self.tenant).await.unwrap();
+        let partitions = users.iter().map(|user| Partition::of(user.as_str())).chain([Partition::FIRST]);
+        let of_partition = ["sealed-records", "sealing-floor", "sealed-partitions"].map(str::to_owned);
+        let of_users = users.iter().flat_map(|user| [format!("token:{user}:p"), format!("user-tokens:{user}")]);
+        let families: Vec<String> = of_partition.into_iter().chain(of_users).collect();
+        for partition in partitions.collect::<BTreeSet<_>>() {
+            let tag = format!("{}:{{{}:{}}}", self.prefix, self.tenant, partition.digits());
+            let keys = families.iter().map(|family| format!("{tag}:{family}"));
+            let words = std::iter::once("DEL".to_owned()).chain(keys);
+            self.backend.say(words.collect::<Vec<_>>()).await.count().unwrap();
+        }
     }
 
     /// The scripts of the slice that have run.

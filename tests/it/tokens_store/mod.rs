@@ -28,6 +28,7 @@ suite! {
     each_script_answers_the_same
     a_key_that_is_about_to_be_destroyed_seals_nothing_more
     records_are_sealed_anew_and_counted_under_their_key
+    a_tenant_that_comes_again_is_counted_wherever_it_is_sealed
 }
 
 fn stored<T>(put: Put<T>) -> (T, bool) {
@@ -132,5 +133,29 @@ async fn records_are_sealed_anew_and_counted_under_their_key(bench: Bench) {
         };
         assert_eq!((found.access_token.expose(), found.summary.version), (&*format!("of {user}"), 1));
         assert_eq!(found.summary.key_version, 2);
+    }
+}
+
+async fn a_tenant_that_comes_again_is_counted_wherever_it_is_sealed(bench: Bench) {
+    let users: Vec<_> = (0..20).map(|user| name(&format!("u{user}"))).collect();
+    let (other, new) = (bench.another_server().await, token("a", None, None));
+    for server in [&bench, &other] {
+        for user in &users {
+            stored(server.tokens().put(user, &name("p"), &new, &ANY, None).await.unwrap());
+        }
+    }
+    bench.delete_everything_of(&users).await;
+    for (place, user) in users.iter().enumerate() {
+        // Both have written to each partition before, and had a data key of this version.
+        let server = if place % 2 == 0 { &bench } else { &other };
+        server.vault.of(bench.tenant(), agentapi::base::deadline::Deadline::NONE).newest_now().await.unwrap();
+        let (_, is_new) = stored(server.tokens().put(user, &name("p"), &new, &ANY, None).await.unwrap());
+        assert!(is_new);
+    }
+    assert_eq!(bench.all_sealed_records().census(&[1]).await.unwrap(), [20]);
+    for user in &users {
+        for server in [&bench, &other, &bench.another_server().await] {
+            assert!(matches!(server.tokens().read(user, &name("p")).await.unwrap(), Read::Found(_)), "{user}");
+        }
     }
 }

@@ -5,11 +5,11 @@ use super::super::bodies::{BodyFault, LeaseBody, TokenBody};
 use super::super::served::Outcome as Refreshed;
 use super::super::store::MOST_TOKENS;
 use super::super::types::{Deleted, Error, LeaseId, LeaseOutcome, Put, Read};
-use super::OpenTokens;
+use super::{OpenTokens, READ};
 use crate::base::code::Code;
 use crate::base::duration::millis;
 use crate::base::text::Name;
-use crate::http::{Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
+use crate::http::{Actor, Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -115,9 +115,15 @@ pub(super) async fn lease(
     Scoped(served): Store,
     PathArg(user): PathArg<Name>,
     PathArg(provider): PathArg<Name, 1>,
-    audit: Audit,
+    (actor, audit): (Actor, Audit),
     OptionalJson(body): OptionalJson<LeaseBody>,
 ) -> Outcome {
+    if !actor.may(READ) {
+        return Err(Problem::new(
+            Code::InsufficientScope,
+            format!("This needs the scope {READ} too: the token comes with it."),
+        ));
+    }
     match LeaseAnswer::new(served.tokens()?.lease(&user, &provider, body.ttl()?).await?) {
         Ok(answer) => {
             if answer.is_granted() {

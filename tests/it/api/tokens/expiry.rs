@@ -4,8 +4,10 @@ use super::{at, lease, put, read};
 use crate::api::suite;
 use crate::harness::app::{App, On};
 use crate::harness::backend::Backend;
+use crate::harness::redis_server::RedisServer;
 use reqwest::StatusCode;
 use serde_json::json;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 suite! {
@@ -74,4 +76,23 @@ async fn what_nobody_looks_at_is_destroyed_all_the_same() {
     }
     tenant.get(&at("u", "p3")).await.refused(410, "token_expired");
     assert_eq!(tenant.get("/v1/tokens/u").await.json()["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_full_redis_destroys_what_has_expired_and_says_so() {
+    let server = Arc::new(RedisServer::start());
+    let app = App::over(server.clone(), &[("SESSION_CLEANUP_INTERVAL", "1h")]);
+    let tenant = app.tenant().await;
+    put(&tenant, "u", "p", json!({"access_token": "a", "expires_in": "1s"})).await;
+    let raw = Backend::on(server);
+    raw.ask(&["CONFIG", "SET", "maxmemory", "1"]).await.done().unwrap();
+    tenant.put(&at("u", "more"), json!({"access_token": "a"})).await.refused(507, "storage_full");
+    let begun = Instant::now();
+    while tenant.get(&at("u", "p")).await.status == StatusCode::OK {
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tenant.get(&at("u", "p")).await.refused(410, "token_expired");
+    let keys = raw.ask(&["KEYS", &format!("*{{{}:*}}:token:*", tenant.id)]).await.array().unwrap();
+    assert_eq!(keys.len(), 0, "its secrets are gone");
 }

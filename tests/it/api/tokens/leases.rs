@@ -14,6 +14,7 @@ suite! {
     a_commit_replaces_the_token_and_ends_the_lease
     a_lease_is_lost_to_whoever_stores_or_deletes
     what_is_no_lease_commits_nothing
+    a_key_that_may_not_read_gets_no_lease
 }
 
 async fn one_caller_at_a_time_is_granted_the_lease_with_the_token(app: App) {
@@ -118,4 +119,14 @@ async fn a_lease_past_its_time_still_commits_until_another_is_given() {
     assert_eq!((&third["granted"], &third["fencing"]), (&json!(true), &json!(3)));
     with_lease(&tenant, &second).put(&at("u", "p"), late.clone()).await.refused(409, "lease_lost");
     with_lease(&tenant, &third).put(&at("u", "p"), late).await.expect(StatusCode::OK);
+}
+
+async fn a_key_that_may_not_read_gets_no_lease(app: App) {
+    let writer = app.tenant_with(&["tokens:write"]).await;
+    put(&writer, "u", "p", token()).await;
+    let path = format!("{}/lease", at("u", "p"));
+    let refused = writer.post(&path, json!({})).await;
+    refused.refused(403, "insufficient_scope");
+    assert!(!refused.text.contains("access"), "{}", refused.text);
+    app.admin().with("x-tenant-id", &writer.id).post(&path, json!({})).await.expect(StatusCode::OK);
 }

@@ -155,3 +155,24 @@ async fn a_server_without_the_root_key_in_use_refuses_and_changes_nothing() {
     let opened: Value = read(&with.anyone().with("x-api-key", &tenant.secret), "u", "p").await;
     assert_eq!(opened["access_token"], "a");
 }
+
+#[tokio::test]
+async fn a_record_that_lacks_something_is_none_and_hides_no_other() {
+    let app = App::on(On::Native);
+    let tenant = app.tenant().await;
+    let redis = Backend::on(app.redis.clone().unwrap());
+    for provider in ["damaged", "whole"] {
+        put(&tenant, "u", provider, json!({"access_token": "a", "expires_in": "1h"})).await;
+    }
+    let keys = redis.ask(&["KEYS", &format!("*{{{}:*}}:token:u:damaged", tenant.id)]).await.array().unwrap();
+    let key = keys.into_iter().next().unwrap().text().unwrap();
+    for field in ["secrets", "details", "key", "created", "updated", "expires", "refreshable"] {
+        let value = redis.ask(&["HGET", &key, field]).await.text().unwrap();
+        redis.ask(&["HDEL", &key, field]).await.int().unwrap();
+        tenant.get(&at("u", "damaged")).await.refused(404, "token_not_found");
+        let listed = tenant.get("/v1/tokens/u").await.expect(StatusCode::OK);
+        assert!(listed["items"].as_array().unwrap().iter().any(|item| item["provider"] == "whole"), "{field}");
+        redis.ask(&["HSET", &key, field, &value]).await.int().unwrap();
+        assert_eq!(read(&tenant, "u", "damaged").await["access_token"], "a", "{field}");
+    }
+}
