@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// For how long the newest data key of a tenant is taken for the newest, in microseconds.
-const NEWEST: u64 = 10_000_000;
+/// For how long the newest data key of a tenant is taken for the newest, in microseconds. Less than the margin that the
+/// deletion of a tenant leaves before the id is free again: what is sealed for another tenant of that id is never sealed
+/// under a key of the one before.
+const NEWEST: u64 = 1_000_000;
 /// How many data keys are remembered.
 const ROOM: usize = 10_000;
 /// How often a change is tried when others change the same thing meanwhile.
