@@ -15,7 +15,8 @@ use std::time::Duration;
 const API_KEYS: usize = 200;
 /// For how long another server may take a tenant that is gone for one that is there.
 const NOTICED: Duration = Duration::from_secs(1);
-/// On top of that and of the longest request: what a request said last may be on its way for a moment.
+/// On top of that and of the longest request: what a request said last may be on its way for a moment, and a server may take
+/// the newest data key that it knew for the newest for a second (`vault/data_keys.rs`).
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// Deletes tenants.

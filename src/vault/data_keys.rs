@@ -10,6 +10,7 @@ use super::data_key::DataKey;
 use super::keys::{DATA_KEYS, ROOT_KEYS};
 use super::root_key::{KeyRing, RootKeyId};
 use super::scripts::CHANGE_DATA_KEYS;
+use super::stored::{Stored, StoredKey};
 use super::tenant_vault::{TenantVault, VaultError};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
@@ -17,13 +18,12 @@ use crate::base::text::TenantId;
 use crate::db::{Command, Error, Key, SystemDb};
 use crate::tenancy;
 use quick_cache::sync::Cache;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// For how long the newest data key of a tenant is taken for the newest, in microseconds. Less than a tenant's deletion takes
-/// at the least: nobody seals for the next tenant of that id under a key of the one before.
-const NEWEST: u64 = 2_000_000;
+/// For how long the newest data key of a tenant is taken for the newest, in microseconds. Less than the margin that the
+/// deletion of a tenant leaves before the id is free again: what is sealed for another tenant of that id is never sealed
+/// under a key of the one before.
+const NEWEST: u64 = 1_000_000;
 /// How many data keys are remembered.
 const ROOM: usize = 10_000;
 /// How often a change is tried when others change the same thing meanwhile.
@@ -46,48 +46,6 @@ struct Inner {
 struct Unwrapped {
     wrapped: Arc<str>,
     key: Arc<DataKey>,
-}
-
-/// The data keys of a tenant as they are stored.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(super) struct Stored {
-    /// The highest version that there ever was: no version comes twice.
-    newest: u32,
-    keys: BTreeMap<u32, String>,
-}
-
-/// One stored data key, as an operator sees it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoredKey {
-    /// Its version.
-    pub version: u32,
-    /// The root key under which it is wrapped.
-    pub root: RootKeyId,
-}
-
-impl Stored {
-    fn parse(text: &[u8]) -> Result<Stored, Error> {
-        serde_json::from_slice(text).map_err(|_| Error::unexpected("a tenant's data keys"))
-    }
-
-    fn text(&self) -> Result<String, Error> {
-        serde_json::to_string(self).map_err(|_| Error::unexpected("data keys that can be written"))
-    }
-
-    fn all(&self) -> Result<Vec<StoredKey>, Error> {
-        let root = |wrapped| DataKey::root_of(wrapped).ok_or(Error::unexpected("a wrapped data key"));
-        self.keys.iter().map(|(version, wrapped)| Ok(StoredKey { version: *version, root: root(wrapped)? })).collect()
-    }
-
-    /// How the number of data keys under each root key differs from another state.
-    fn difference(&self, before: &Stored) -> Result<BTreeMap<RootKeyId, i64>, Error> {
-        let mut by_root = BTreeMap::new();
-        for (keys, sign) in [(before.all()?, -1), (self.all()?, 1)] {
-            keys.into_iter().for_each(|key| *by_root.entry(key.root).or_insert(0) += sign);
-        }
-        by_root.retain(|_, difference| *difference != 0);
-        Ok(by_root)
-    }
 }
 
 impl Vault {

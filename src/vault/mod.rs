@@ -12,11 +12,13 @@ mod envelope;
 mod keys;
 mod root_key;
 mod scripts;
+mod stored;
 mod tenant_vault;
 
 pub use data_key::{Context, DataKey, Unopenable};
-pub use data_keys::{StoredKey, Vault};
+pub use data_keys::Vault;
 pub use keys::FAMILIES;
 pub use root_key::{KeyRing, RootKeyId};
 pub use scripts::SCRIPTS;
+pub use stored::StoredKey;
 pub use tenant_vault::{Opened, TenantVault, VaultError};

@@ -7,6 +7,7 @@ use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Expiry};
 use crate::tenancy::{NewTenant, Registry, RegistrySettings};
 use crate::vault::Context;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Where a text is sealed for in these tests.
