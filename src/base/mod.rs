@@ -7,6 +7,7 @@ pub mod deadline;
 pub mod duration;
 pub mod env;
 pub mod id;
+pub mod json_object;
 pub mod object;
 pub mod patience;
 pub mod precondition;

@@ -1,7 +1,7 @@
 //! JSON merge patch (RFC 7396) on text: what a patch does not touch keeps its exact text, so that no number
 //! is rounded and no escape rewritten on the way.
 
-use super::object::DEEPEST;
+use crate::base::json_object::DEEPEST;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;

@@ -15,7 +15,6 @@ mod json;
 pub mod keys;
 mod list;
 mod merge_patch;
-mod object;
 mod record;
 mod refresh;
 mod refresh_token;
@@ -29,9 +28,9 @@ mod types;
 mod upkeep;
 mod write;
 
+pub use crate::base::json_object::{JsonObject, ObjectPatch};
 pub use id::{SessionId, SessionRef};
 pub use keys::FAMILIES;
-pub use object::{JsonObject, ObjectPatch};
 pub use scripts::SCRIPTS;
 pub use settings::{SessionFallback, SessionSettings};
 pub use store::Sessions;

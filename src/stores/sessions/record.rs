@@ -2,9 +2,9 @@
 //! not be shown half, and without taking the client's data apart.
 
 use super::id::{SessionId, SessionRef};
-use super::object::JsonObject;
 use super::types::Session;
 use crate::base::clock::Timestamp;
+use crate::base::json_object::JsonObject;
 use crate::base::text::Name;
 use crate::db::{self, Reply};
 use std::str;

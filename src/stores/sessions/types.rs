@@ -2,9 +2,9 @@
 //! nobody can help is an [`Error`].
 
 use super::id::{SessionId, SessionRef};
-use super::object::{JsonObject, ObjectPatch};
 use crate::base::clock::Timestamp;
 use crate::base::id::NoRandomness;
+use crate::base::json_object::{JsonObject, ObjectPatch};
 use crate::base::secret::Secret;
 use crate::base::text::Name;
 use crate::db;

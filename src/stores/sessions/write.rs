@@ -4,12 +4,12 @@
 use super::id::SessionId;
 use super::keys::{self, SessionKeys};
 use super::merge_patch;
-use super::object::{JsonObject, ObjectPatch};
 use super::record::{Found, HEAD, Head, Named, Record, Times, WHOLE};
 use super::scripts;
 use super::store::{ATTEMPTS, Noted, Sessions, answer, own_ttl, pause, times};
 use super::types::{CreateOutcome, Error, NewSession, PatchOutcome, PatchSession, PutOutcome, PutSession, Session};
 use crate::base::duration::millis;
+use crate::base::json_object::{JsonObject, ObjectPatch};
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use crate::db::{self, Command};

@@ -2,7 +2,6 @@
 //! during the outage and by the backend after it.
 
 use super::super::id::{SessionId, SessionRef};
-use super::super::object::ObjectPatch;
 use super::super::refresh_token::Token;
 use super::super::store::Sessions;
 use super::super::types::{
@@ -12,6 +11,7 @@ use super::super::types::{
 use super::here::{Here, away};
 use super::ledger::Fate;
 use super::{Phase, Standby};
+use crate::base::json_object::ObjectPatch;
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use std::sync::Arc;
