@@ -5,11 +5,11 @@ use super::providers::Provider;
 use super::types::{LeaseOutcome, Token, TokenStatus, TokenSummary};
 use crate::base::clock::Timestamp;
 use crate::base::duration::millis;
+use crate::base::json_object::JsonObject;
 use crate::base::secret::Secret;
 use crate::base::text::Name;
 use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// The longest that a waiter is told to wait: who has the lease is usually done long before it ends.
@@ -39,7 +39,7 @@ pub(super) struct SummaryAnswer {
     refreshable: bool,
     /// `active`, `expired` or `revoked`.
     status: TokenStatus,
-    metadata: Map<String, Value>,
+    metadata: JsonObject,
     /// Counts its changes.
     version: u64,
     /// Under which of the tenant's data keys it is encrypted.

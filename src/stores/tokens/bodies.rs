@@ -5,13 +5,13 @@ use super::providers::NewProvider;
 use super::types::NewToken;
 use crate::base::clock::Timestamp;
 use crate::base::duration::DurationField;
+use crate::base::json_object::JsonObject;
 use crate::base::secret::Secret;
 use crate::base::word::Word;
 use crate::outbound::{Outbound, TargetUrl};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::time::Duration;
 
@@ -117,14 +117,13 @@ impl<'de> Deserialize<'de> for ScopesField {
 /// What a client keeps with a token.
 #[derive(Default, JsonSchema)]
 #[schemars(transparent)]
-pub(super) struct MetadataField(pub(super) Map<String, Value>);
+pub(super) struct MetadataField(pub(super) JsonObject);
 
 impl<'de> Deserialize<'de> for MetadataField {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let map = Map::<String, Value>::deserialize(deserializer)?;
-        let length = serde_json::to_string(&map).map_or(usize::MAX, |text| text.len());
+        let object = JsonObject::deserialize(deserializer)?;
         let must = "must be an object of at most 16384 bytes";
-        if length <= LONGEST_METADATA { Ok(MetadataField(map)) } else { Err(D::Error::custom(must)) }
+        if object.as_str().len() <= LONGEST_METADATA { Ok(MetadataField(object)) } else { Err(D::Error::custom(must)) }
     }
 }
 
@@ -146,7 +145,7 @@ pub(super) struct TokenBody {
     expires_at: Option<Timestamp>,
     /// The same as the time from now, at least a second.
     expires_in: Option<DurationField>,
-    /// Whatever is to be kept with it, an object of at most 16 KiB.
+    /// Whatever is to be kept with it, an object of at most 16 KiB, nested at most 64 deep.
     #[serde(default)]
     metadata: MetadataField,
 }

@@ -3,11 +3,11 @@
 
 use super::keys::RecordName;
 use crate::base::id::NoRandomness;
+use crate::base::json_object::JsonObject;
 use crate::base::secret::Secret;
 use crate::vault::{Context, DataKey, Opened, TenantVault, VaultError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
 /// A secret that goes into an envelope, and nowhere else.
@@ -37,7 +37,7 @@ pub(super) struct TokenSecrets {
 pub(super) struct TokenDetails {
     pub(super) token_type: String,
     pub(super) scopes: Vec<String>,
-    pub(super) metadata: Map<String, Value>,
+    pub(super) metadata: JsonObject,
 }
 
 /// The credentials of a client at its provider.
@@ -98,10 +98,10 @@ impl RecordName {
     }
 }
 
-/// The text that is sealed.
-pub(super) fn written(content: &impl Serialize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
-    // Room for most, so that no part of a secret is left behind where the text was before it grew.
-    let mut text = Zeroizing::new(Vec::with_capacity(4096));
+/// The text that is sealed; `secrets` is how many bytes of secrets are in it.
+pub(super) fn written(content: &impl Serialize, secrets: usize) -> Result<Zeroizing<Vec<u8>>, VaultError> {
+    // Room for all of them, each byte escaped, so that no part of one is left behind where the text was before it grew.
+    let mut text = Zeroizing::new(Vec::with_capacity(2 * secrets + 128));
     serde_json::to_writer(&mut *text, content).map_err(|_| VaultError::Unopenable)?;
     Ok(text)
 }

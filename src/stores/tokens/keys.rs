@@ -12,7 +12,7 @@ const TOKEN: Family = Family {
     routed_by: "user",
     lives: "until it is deleted; without a refresh token until it has expired, which SESSION_CLEANUP_INTERVAL clears",
     holds: "secrets and details (envelopes), key (version of the data key), version, times (created, updated, expires ms; 0 is none), \
-            refreshable (1 or 0); of a refresh: lease (SHA-256), lease_until (ms), fencing, revoked, retry_at (ms)",
+            refreshable (1 or 0); of a refresh: lease (SHA-256), lease_until (ms), revoked, retry_at (ms)",
 };
 
 const USER_TOKENS: Family = Family {
@@ -31,6 +31,15 @@ const TOKEN_EXPIRIES: Family = Family {
     routed_by: "user",
     lives: "until it is empty",
     holds: "tokens that end by themselves, as in sealed-records; score: when, ms",
+};
+
+const TOKEN_FENCING: Family = Family {
+    name: "token-fencing",
+    parts: "",
+    kind: "string",
+    routed_by: "user",
+    lives: "until the tenant is deleted",
+    holds: "the number of the last lease in the partition",
 };
 
 const TOKEN_EXPIRED: Family = Family {
@@ -93,6 +102,7 @@ pub const FAMILIES: &[&Family] = &[
     &USER_TOKENS,
     &TOKEN_EXPIRIES,
     &TOKEN_EXPIRED,
+    &TOKEN_FENCING,
     &PROVIDER,
     &PROVIDERS,
     &SEALED_RECORDS,
@@ -175,6 +185,10 @@ pub(super) fn user_tokens(db: &TenantDb, user: &Name) -> Key {
 
 pub(super) fn providers(db: &TenantDb) -> Key {
     db.key(Partition::FIRST, &PROVIDERS, &[])
+}
+
+pub(super) fn fencing(db: &TenantDb, partition: Partition) -> Key {
+    db.key(partition, &TOKEN_FENCING, &[])
 }
 
 pub(super) fn expiries(db: &TenantDb, partition: Partition) -> Key {

@@ -4,15 +4,14 @@
 //! hold the only copy of a refresh token that the provider has just exchanged. A token that was stored otherwise or deleted
 //! ends every lease.
 
-use super::keys::RecordName;
-use super::records::Stored;
+use super::keys::{self, RecordName};
+use super::records::ATTEMPTS;
 use super::scripts::{LEASE, SETTLE};
 use super::store::{Tokens, record};
-use super::types::{Error, LeaseId, LeaseOutcome, Leased};
+use super::types::{Error, LeaseId, LeaseOutcome, Leased, Read};
 use crate::base::duration::millis;
 use crate::base::text::Name;
 use crate::db::{self, Command};
-use crate::vault::VaultError;
 use std::time::Duration;
 
 /// Who asks for a lease.
@@ -49,33 +48,31 @@ impl Tokens {
         who: Refresher,
     ) -> Result<LeaseOutcome, Error> {
         let (name, lease) = (record(user, provider), LeaseId::random()?);
-        let command = Command::script(&LEASE, &[&name.key(&self.records.db)])
-            .arg(lease.digest())
-            .number(millis(ttl))
-            .arg(if who == Refresher::Server { "server" } else { "" });
-        let mut answer = self.records.db.run(command).await?.array()?.into_iter();
-        let mut following = || answer.next().ok_or(db::Error::unexpected("a further answer"));
-        Ok(match following()?.text()?.as_str() {
-            "granted" => {
-                let (fencing, _now) = (following()?.count()?, following()?.count()?);
-                let stored = Stored::read(following()?.array()?)?.ok_or(db::Error::unexpected("a record"))?;
-                match self.opened(provider, &name, &stored).await {
-                    Ok(token) => LeaseOutcome::Granted(Leased { lease, fencing, token: Box::new(token) }),
-                    Err(VaultError::Unopenable) => {
-                        self.metrics.count_unreadable();
-                        self.settle(&name, &lease, Settlement::Unneeded).await?;
-                        LeaseOutcome::NotFound
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+        for _ in 0..ATTEMPTS {
+            let token = match self.read(user, provider).await? {
+                Read::Found(token) => token,
+                Read::NotFound => return Ok(LeaseOutcome::NotFound),
+                Read::Expired => return Ok(LeaseOutcome::Expired),
+                Read::Revoked => return Ok(LeaseOutcome::Revoked),
+            };
+            let keys = [name.key(&self.records.db), keys::fencing(&self.records.db, name.partition())];
+            let command = Command::script(&LEASE, &keys.each_ref())
+                .number(token.summary.version)
+                .arg(lease.digest())
+                .number(millis(ttl))
+                .arg(if who == Refresher::Server { "server" } else { "" });
+            let mut answer = self.records.db.run(command).await?.array()?.into_iter();
+            let mut following = || answer.next().ok_or(db::Error::unexpected("a further answer"));
+            match following()?.text()?.as_str() {
+                "granted" => return Ok(LeaseOutcome::Granted(Leased { lease, fencing: following()?.count()?, token })),
+                "held" => return Ok(LeaseOutcome::Held(Duration::from_millis(following()?.count()?))),
+                "revoked" => return Ok(LeaseOutcome::Revoked),
+                // What it is by now is read again.
+                "changed" | "absent" | "expired" => {}
+                _ => return Err(db::Error::unexpected("a known word").into()),
             }
-            "held" => LeaseOutcome::Held(Duration::from_millis(following()?.count()?)),
-            "revoked" => LeaseOutcome::Revoked,
-            "expired" => LeaseOutcome::Expired,
-            "absent" if self.records.has_expired(&name).await? => LeaseOutcome::Expired,
-            "absent" => LeaseOutcome::NotFound,
-            _ => return Err(db::Error::unexpected("a known word").into()),
-        })
+        }
+        Err(Error::Contended)
     }
 
     /// Gives a lease back: whether it was still in force.

@@ -83,14 +83,18 @@ impl Providers {
 
     /// Sets a provider, in place of what was set before.
     pub async fn put(&self, name: &Name, new: NewProvider, asked: &Precondition) -> Result<Put<Provider>, Error> {
-        let secrets = written(&ProviderSecrets { client_secret: Sealable(new.client_secret.clone()) })?;
-        let details = written(&ProviderDetails {
+        let secrets = written(
+            &ProviderSecrets { client_secret: Sealable(new.client_secret.clone()) },
+            new.client_secret.expose().len(),
+        )?;
+        let details = ProviderDetails {
             token_url: new.token_url.clone(),
             client_id: new.client_id.clone(),
             auth_style: new.auth_style,
             scopes: new.scopes.clone(),
             refresh_before_ms: crate::base::duration::millis(new.refresh_before),
-        })?;
+        };
+        let details = written(&details, 0)?;
         let content = Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true };
         let record = RecordName::Provider(name.clone());
         Ok(match self.records.write(&record, &content, asked, None, MOST_PROVIDERS).await? {

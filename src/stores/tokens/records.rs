@@ -16,7 +16,7 @@ use crate::vault::{DataKey, TenantVault};
 use bytes::Bytes;
 
 /// How often a write is tried when others write the same record meanwhile.
-const ATTEMPTS: usize = 16;
+pub(super) const ATTEMPTS: usize = 16;
 /// How many records are read in one round trip: at their largest, some 20 MiB.
 const PER_TRIP: usize = 100;
 /// The fields that are read, in order; lists go without the first one.

@@ -35,7 +35,8 @@ const ROOM: usize = 10_000;
 const LOOK: Duration = Duration::from_millis(50);
 /// How long the server waits after a failure of the provider, unless that says otherwise.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How long it waits where the provider may have taken the refresh token: a second use may be taken for theft.
+/// How long it waits at the least where the provider may have taken the refresh token: a second use may be taken for theft,
+/// and cost the access token too. So it is not tried before that one has ended, when there is nothing left to be lost.
 const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// How long a lease is good for beyond the time that the provider may take: for storing what it gave.
 const STORING: Duration = Duration::from_secs(20);
@@ -113,8 +114,9 @@ impl Refreshing {
         let mut landed = {
             let mut flights = self.flights.lock();
             match flights.get(&place) {
-                Some(flight) => flight.clone(),
-                None => {
+                // One that has gone without a word is none.
+                Some(flight) if flight.has_changed().is_ok() => flight.clone(),
+                _ => {
                     let (landing, landed) = watch::channel(());
                     flights.insert(place.clone(), landed.clone());
                     let flight = Flight { refreshing: self.clone(), tokens: tokens.in_background(), place, provider };
@@ -195,7 +197,10 @@ impl Flight {
                     RefreshFailure::Revoked => Settlement::Revoked,
                     RefreshFailure::NotConsumed { retry_after } => Settlement::Failed(retry_after.unwrap_or(PAUSE)),
                     RefreshFailure::Rejected(_) | RefreshFailure::Forbidden => Settlement::Failed(PAUSE),
-                    RefreshFailure::Unknown => Settlement::Failed(LONG_PAUSE),
+                    RefreshFailure::Unknown => {
+                        let end = leased.token.summary.expires_at.unwrap_or_default();
+                        Settlement::Failed(LONG_PAUSE.max(end.since(self.tokens.now())))
+                    }
                 };
                 tracing::warn!(%failure, "a token was not refreshed");
                 self.tokens.settle(&self.name(), &leased.lease, settlement).await?;

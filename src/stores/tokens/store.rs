@@ -8,6 +8,7 @@ use super::records::{Content, Expired, Records, Stored, Written};
 use super::types::{Deleted, Error, LeaseId, NewToken, Put, Read, Token, TokenPage, TokenStatus, TokenSummary};
 use crate::base::clock::Timestamp;
 use crate::base::precondition::Precondition;
+use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
 use crate::db::{self, TenantDb};
 use crate::vault::{TenantVault, VaultError};
@@ -65,14 +66,17 @@ impl Tokens {
     ) -> Result<Put<TokenSummary>, Error> {
         let name = record(user, provider);
         let is_refreshable = new.refresh_token.is_some();
-        let secrets = written(&TokenSecrets {
+        let length = |secret: &Secret| secret.expose().len();
+        let all = length(&new.access_token) + new.refresh_token.as_ref().map_or(0, length);
+        let secrets = TokenSecrets {
             access_token: Sealable(new.access_token.clone()),
             refresh_token: new.refresh_token.clone().map(Sealable),
-        })?;
+        };
+        let secrets = written(&secrets, all)?;
         let (token_type, scopes, metadata) = (new.token_type.clone(), new.scopes.clone(), new.metadata.clone());
         let details = TokenDetails { token_type, scopes, metadata };
         let content =
-            Content { secrets: &secrets, details: &written(&details)?, expires: new.expires_at, is_refreshable };
+            Content { secrets: &secrets, details: &written(&details, 0)?, expires: new.expires_at, is_refreshable };
         let lease = lease.map(LeaseId::digest);
         Ok(match self.records.write(&name, &content, asked, lease.as_deref(), MOST_TOKENS).await? {
             Written::Done { version, key, created, updated } => {

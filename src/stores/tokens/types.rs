@@ -2,11 +2,11 @@
 
 use crate::base::clock::Timestamp;
 use crate::base::id;
+use crate::base::json_object::JsonObject;
 use crate::base::secret::Secret;
 use crate::base::text::Name;
 use crate::db;
 use crate::vault::VaultError;
-use serde_json::{Map, Value};
 use std::time::Duration;
 
 /// A failure that is no outcome of the operation itself.
@@ -46,7 +46,7 @@ pub struct NewToken {
     /// When the access token ends.
     pub expires_at: Option<Timestamp>,
     /// Whatever the client wants to keep with it.
-    pub metadata: Map<String, Value>,
+    pub metadata: JsonObject,
 }
 
 /// Whether a token can be used.
@@ -77,7 +77,7 @@ pub struct TokenSummary {
     /// Whether it can be used.
     pub status: TokenStatus,
     /// Whatever the client keeps with it.
-    pub metadata: Map<String, Value>,
+    pub metadata: JsonObject,
     /// Counts its changes, from 1.
     pub version: u64,
     /// The version of the data key under which it is sealed.

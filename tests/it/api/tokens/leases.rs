@@ -85,6 +85,8 @@ async fn a_lease_is_lost_to_whoever_stores_or_deletes(app: App) {
     tenant.delete(&at("u", "p")).await.expect(StatusCode::NO_CONTENT);
     with_lease(&tenant, &granted).put(&at("u", "p"), token()).await.refused(409, "lease_lost");
     tenant.get(&at("u", "p")).await.refused(404, "token_not_found");
+    put(&tenant, "u", "p", token()).await;
+    assert_eq!(lease(&tenant, "u", "p").await["fencing"], 3, "nor when it was deleted");
 }
 
 async fn what_is_no_lease_commits_nothing(app: App) {

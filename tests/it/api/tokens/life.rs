@@ -10,6 +10,7 @@ suite! {
     a_token_is_kept_opened_replaced_and_destroyed
     a_token_of_the_least_has_defaults
     a_token_may_be_large
+    metadata_comes_back_as_it_was
     two_instances_open_what_either_keeps
 }
 
@@ -56,6 +57,16 @@ async fn a_token_of_the_least_has_defaults(app: App) {
         "expires_at": null, "refreshable": false, "status": "active", "metadata": {}, "version": 1, "key_version": 1,
         "created_at": opened["created_at"], "updated_at": opened["updated_at"]});
     assert_eq!(opened, expected);
+}
+
+async fn metadata_comes_back_as_it_was(app: App) {
+    let tenant = app.tenant().await;
+    let metadata = r#"{"n": 12345678901234567890123, "f": 1.0e2,"é":"\u00e9"}"#;
+    let body = format!(r#"{{"access_token":"a\"\\\u00e9","metadata":{metadata}}}"#);
+    tenant.send(reqwest::Method::PUT, &at("u", "p"), Some(body.into())).await.expect(StatusCode::CREATED);
+    let opened = tenant.get(&at("u", "p")).await;
+    assert!(opened.text.contains(metadata), "{}", opened.text);
+    assert_eq!(opened.json()["access_token"], "a\"\\é");
 }
 
 async fn a_token_may_be_large(app: App) {
