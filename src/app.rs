@@ -23,6 +23,7 @@ use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
 use crate::jobs::{Jobs, Runner};
+use crate::stores::tokens::KeyChange;
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use crate::vault::{KeyRing, RootKeyId, Vault};
 use actix_web::web;
@@ -110,7 +111,9 @@ impl Application {
         let registry = Arc::new(registry);
         let jobs = Jobs::new(database.system());
         let (timeout, deletes) = (config.platform.request_timeout, registry.clone());
-        let runner = jobs::runner(&jobs, TenantDeletion::new(deletes, vault.clone(), databases, timeout))?;
+        let key_change = KeyChange { database: database.clone(), registry: registry.clone(), vault: vault.clone() };
+        let deletion = TenantDeletion::new(deletes, vault.clone(), databases, timeout);
+        let runner = jobs::runner(&jobs, deletion, key_change)?;
         Ok(Application {
             registry,
             monitor: Monitor::new(
@@ -210,7 +213,8 @@ pub fn described() -> Endpoints {
 }
 
 fn table(with_admin: bool) -> Endpoints {
-    if with_admin { stores::endpoints().and(admin::endpoints()) } else { stores::endpoints() }
+    let tenants = stores::endpoints();
+    if with_admin { tenants.and(admin::endpoints()).and(stores::admin_endpoints()) } else { tenants }
 }
 
 impl Site for Application {

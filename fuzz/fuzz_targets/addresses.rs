@@ -6,11 +6,17 @@ use agentapi::config::{BackendSettings, Config};
 use agentapi::db::transport::native::Native;
 use agentapi::db::transport::rest::RestUrl;
 use agentapi::http::TrustedProxies;
+use agentapi::outbound::{OutboundSettings, TargetUrl};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &str| {
     drop(RestUrl::parse(data));
     drop(TrustedProxies::parse(data));
+    let outbound = OutboundSettings::default();
+    if let Ok(url) = TargetUrl::parse(data, &outbound) {
+        assert!(url.as_str().starts_with("https://"));
+        assert_eq!(TargetUrl::parse(url.as_str(), &outbound), Ok(url));
+    }
     let mut known = Env::new([]);
     Config::read(&mut known);
     let values = known.names().into_iter().filter(|name| !name.contains("FILE")).map(|name| (name, data.to_owned()));

@@ -1,42 +1,11 @@
 //! `/admin/v1/jobs`: how far long work is.
 
-use crate::base::clock::Timestamp;
 use crate::base::code::Code;
-use crate::base::text::{Name, TenantId};
+use crate::base::text::Name;
 use crate::http::{Access, CURSOR, CallerWaits, Endpoints, LIMIT, Page, PageRequest, PathArg, Problem, json};
-use crate::jobs::{Job, JobId, JobState, Jobs};
+use crate::jobs::{JobAnswer, JobId, Jobs};
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::{HttpResponse, web};
-use schemars::JsonSchema;
-use serde::Serialize;
-
-/// A job as it is shown, wherever one is answered.
-#[derive(Serialize, JsonSchema)]
-pub(super) struct JobAnswer {
-    /// Sorts by when the job was started.
-    id: JobId,
-    /// What is done, such as `tenant.delete`.
-    kind: String,
-    /// Whom it concerns; null where that is not one tenant.
-    tenant: Option<TenantId>,
-    state: JobState,
-    /// How much was done, in units of its kind.
-    done: u64,
-    /// How much there is to do; null where that is not known.
-    total: Option<u64>,
-    created_at: Timestamp,
-    started_at: Option<Timestamp>,
-    finished_at: Option<Timestamp>,
-    /// Why it was given up, or what is to be said although it is done.
-    error: Option<String>,
-}
-
-impl From<Job> for JobAnswer {
-    fn from(job: Job) -> Self {
-        let Job { id, kind, tenant, state, done, total, created_at, started_at, finished_at, error, .. } = job;
-        JobAnswer { id, kind, tenant, state, done, total, created_at, started_at, finished_at, error }
-    }
-}
 
 async fn list(jobs: web::Data<Jobs>, waits: CallerWaits, page: PageRequest) -> Result<HttpResponse, Problem> {
     let foreign = PageRequest::foreign_cursor;

@@ -1,12 +1,11 @@
 //! `DELETE /admin/v1/tenants/{tenant}`: ends a tenant's access at once and begins the job that deletes what it has.
 
-use super::jobs::JobAnswer;
 use super::tenants::not_found;
 use crate::base::clock::Timestamp;
 use crate::base::code::Code;
 use crate::base::text::TenantId;
 use crate::http::{Access, Audit, CallerWaits, Endpoints, PathArg, Problem, Tenancy, json};
-use crate::jobs::Jobs;
+use crate::jobs::{JobAnswer, Jobs};
 use crate::tenancy::DELETE_TENANT;
 use crate::vault::Vault;
 use actix_web::http::header::{CACHE_CONTROL, LOCATION};

@@ -3,10 +3,16 @@
 use super::tenant_deletion::TenantDeletion;
 use crate::base::id::NoRandomness;
 use crate::jobs::{Jobs, Runner, RunnerSettings, Work};
+use crate::stores::tokens::{KeyChange, Rewrap, Rotate};
 use std::sync::Arc;
 
 /// Whoever does the jobs of this process.
-pub(super) fn runner(jobs: &Jobs, tenant_deletion: TenantDeletion) -> Result<Arc<Runner>, NoRandomness> {
-    let works: Vec<Arc<dyn Work>> = vec![Arc::new(tenant_deletion)];
+pub(super) fn runner(
+    jobs: &Jobs,
+    tenant_deletion: TenantDeletion,
+    key_change: KeyChange,
+) -> Result<Arc<Runner>, NoRandomness> {
+    let works: Vec<Arc<dyn Work>> =
+        vec![Arc::new(tenant_deletion), Arc::new(Rotate(key_change.clone())), Arc::new(Rewrap(key_change))];
     Ok(Arc::new(Runner::new(jobs.clone(), works, RunnerSettings::default())?))
 }

@@ -23,6 +23,11 @@ pub(super) fn endpoints() -> Endpoints {
     sessions::endpoints().and(tokens::endpoints()).and(breakers::endpoints()).and(rate_limits::endpoints())
 }
 
+/// Those for operators.
+pub(super) fn admin_endpoints() -> Endpoints {
+    tokens::vault_endpoints()
+}
+
 /// What the capabilities stand on.
 pub(super) struct Ground<'a> {
     pub(super) config: &'a Config,
@@ -44,6 +49,7 @@ pub(super) struct Stores {
     rate_limits: web::Data<rate_limits::OpenRateLimits>,
     breakers: web::Data<breakers::OpenBreakers>,
     tokens: web::Data<tokens::OpenTokens>,
+    vault: web::Data<tokens::OpenVault>,
     pub(super) sessions_upkeep: Arc<Upkeep>,
     pub(super) expiring_tokens: Arc<Expiring>,
     pub(super) standby: Option<Arc<Standby>>,
@@ -76,6 +82,7 @@ impl Stores {
         let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
 
         let outbound = Outbound::new(config.outbound.clone());
+        let open_vault = tokens::OpenVault::new(database.clone(), vault.clone());
         let tokens = tokens::OpenTokens::new(database.clone(), vault, outbound, steady);
         tokens.metrics().register(metrics);
 
@@ -85,6 +92,7 @@ impl Stores {
             breakers: web::Data::new(breakers),
             expiring_tokens: tokens.expiring(),
             tokens: web::Data::new(tokens),
+            vault: web::Data::new(open_vault),
             sessions_upkeep,
             standby,
             guard,
@@ -96,6 +104,7 @@ impl Stores {
         config
             .app_data(self.sessions.clone())
             .app_data(self.tokens.clone())
+            .app_data(self.vault.clone())
             .app_data(self.rate_limits.clone())
             .app_data(self.breakers.clone());
     }

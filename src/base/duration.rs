@@ -31,6 +31,12 @@ pub fn parse(text: &str) -> Result<Duration, NotADuration> {
     if duration > LONGEST { Err(NotADuration) } else { Ok(duration) }
 }
 
+/// Digits as seconds, as other servers write them (`Retry-After`, `expires_in`). More of them than fit are a very long time.
+pub fn whole_seconds(text: &str) -> Option<Duration> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)))
+}
+
 /// Whole milliseconds, rounded up: at least one of them unless the duration is nothing, so that whoever waits so long does
 /// not come too early.
 pub fn millis(duration: Duration) -> u64 {
@@ -116,6 +122,15 @@ mod tests {
             ["", "s", "-1", "1.5s", "1 s", " 1s", "1S", "1w", "1hm", "99999999999999999999", "36501d", "é", "5é"]
         {
             assert_eq!(parse(text), Err(NotADuration), "{text}");
+        }
+    }
+
+    #[test]
+    fn whole_seconds_are_digits_alone() {
+        assert_eq!(whole_seconds("0060"), Some(Duration::from_secs(60)));
+        assert_eq!(whole_seconds(&"9".repeat(30)), Some(Duration::from_secs(u64::MAX)));
+        for text in ["", "-1", "+1", "1.5", "1s", " 1", "٣"] {
+            assert_eq!(whole_seconds(text), None, "{text}");
         }
     }
 

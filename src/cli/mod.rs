@@ -63,6 +63,7 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
         ["keys"] => print(&keys_table()),
         ["version" | "--version" | "-V"] => print(concat!("agentapi ", env!("CARGO_PKG_VERSION"), "\n")),
         ["help" | "--help" | "-h"] => print(HELP),
+        [_, _, ..] => complain("there may be only one command; see agentapi help", MISCONFIGURED),
         _ => complain("there is no such command; see agentapi help", MISCONFIGURED),
     }
 }

@@ -27,6 +27,11 @@ impl Partition {
         (0..=u8::MAX).map(Partition)
     }
 
+    /// The one after it, if it is not the last.
+    pub fn next(self) -> Option<Partition> {
+        self.0.checked_add(1).map(Partition)
+    }
+
     /// Reads the two digits that [`Partition::digits`] writes.
     pub fn parse(digits: &str) -> Option<Partition> {
         let lower = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));

@@ -34,6 +34,12 @@ impl Audit {
         tracing::info!(target: AUDIT_LOG, action, tenant, key_id, %actor, %address, after, "changed");
     }
 
+    /// A line for a job that was started, of one tenant or of all.
+    pub fn job(&self, action: &'static str, tenant: Option<&str>, job: &str) {
+        let (actor, address) = (&self.actor, &self.address);
+        tracing::info!(target: AUDIT_LOG, action, tenant, job, %actor, %address, "started");
+    }
+
     /// A line for a secret that was opened, kept or destroyed: `of` names it, as in `["alice", "google"]`.
     pub fn secret(&self, action: &'static str, tenant: &str, of: &[&str]) {
         let (actor, address) = (&self.actor, &self.address);

@@ -43,9 +43,14 @@ impl PageRequest {
         Problem::invalid(Code::InvalidCursor, vec![fault])
     }
 
+    /// A cursor to a position of this list.
+    pub fn cursor(&self, position: &str) -> String {
+        seal(&self.binding, position)
+    }
+
     /// The answer: these items, and a cursor to the position where the list goes on.
     pub fn answer<T: Serialize>(&self, items: Vec<T>, next: Option<&str>) -> Result<HttpResponse, Problem> {
-        json(&mut HttpResponse::Ok(), &Page { items, next_cursor: next.map(|position| seal(&self.binding, position)) })
+        json(&mut HttpResponse::Ok(), &Page { items, next_cursor: next.map(|position| self.cursor(position)) })
     }
 }
 

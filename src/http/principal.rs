@@ -34,6 +34,16 @@ impl fmt::Display for Actor {
     }
 }
 
+impl Actor {
+    /// Whether it may do what `scope` stands for.
+    pub fn may(&self, scope: Scope) -> bool {
+        match self {
+            Actor::Admin => true,
+            Actor::Key { scopes, .. } => scopes.allows(scope),
+        }
+    }
+}
+
 /// For handlers that note who did something.
 impl FromRequest for Actor {
     type Error = Problem;
@@ -57,9 +67,6 @@ pub struct Principal {
 impl Principal {
     /// Whether it may do what `scope` stands for.
     pub fn may(&self, scope: Scope) -> bool {
-        match &self.actor {
-            Actor::Admin => true,
-            Actor::Key { scopes, .. } => scopes.allows(scope),
-        }
+        self.actor.may(scope)
     }
 }

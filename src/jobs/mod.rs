@@ -2,6 +2,7 @@
 //! [`Work`] does it in bounded steps, and the [`Runner`] of whichever instance has the lease on the job saves the cursor
 //! after each. Knows no HTTP and no store, and not what the work is.
 
+mod answer;
 mod keys;
 mod record;
 mod runner;
@@ -12,6 +13,7 @@ mod tests;
 mod types;
 mod work;
 
+pub use answer::JobAnswer;
 pub use keys::{FAMILIES, current_key};
 pub use runner::{Runner, RunnerSettings};
 pub use scripts::SCRIPTS;

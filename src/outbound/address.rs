@@ -1,232 +1,185 @@
-//! Which addresses are anybody's to reach: those that the IANA special-purpose registries (RFC 6890) do not set apart.
-//! An IPv6 address that carries an IPv4 one is judged by that one, too.
+//! Which addresses are public, by IANA's registries of special-purpose addresses (RFC 6890 and its successors). What is
+//! not public belongs to this machine, its network, its cloud or nobody.
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
-    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
-}
-
-const fn v6(segments: [u16; 8], prefix: u8) -> Ipv6Net {
-    let [a, b, c, d, e, f, g, h] = segments;
-    Ipv6Net::new_assert(Ipv6Addr::new(a, b, c, d, e, f, g, h), prefix)
-}
-
-const SPECIAL_V4: [Ipv4Net; 16] = [
-    v4(0, 0, 0, 0, 8),
-    v4(10, 0, 0, 0, 8),
-    v4(100, 64, 0, 0, 10),
-    v4(127, 0, 0, 0, 8),
-    v4(169, 254, 0, 0, 16),
-    v4(172, 16, 0, 0, 12),
-    v4(192, 0, 0, 0, 24),
-    v4(192, 0, 2, 0, 24),
-    v4(192, 31, 196, 0, 24),
-    v4(192, 88, 99, 0, 24),
-    v4(192, 168, 0, 0, 16),
-    v4(198, 18, 0, 0, 15),
-    v4(198, 51, 100, 0, 24),
-    v4(203, 0, 113, 0, 24),
-    v4(224, 0, 0, 0, 4),
-    v4(240, 0, 0, 0, 4),
+/// The ranges of IPv4 that are not public.
+const SPECIAL_V4: &[(Ipv4Addr, u32)] = &[
+    (Ipv4Addr::new(0, 0, 0, 0), 8),        // this network
+    (Ipv4Addr::new(10, 0, 0, 0), 8),       // private use
+    (Ipv4Addr::new(100, 64, 0, 0), 10),    // shared by a carrier's customers
+    (Ipv4Addr::new(127, 0, 0, 0), 8),      // loopback
+    (Ipv4Addr::new(168, 63, 129, 16), 32), // in no registry: where Azure answers its own machines
+    (Ipv4Addr::new(169, 254, 0, 0), 16),   // link-local, where clouds hand out credentials
+    (Ipv4Addr::new(172, 16, 0, 0), 12),    // private use
+    (Ipv4Addr::new(192, 0, 0, 0), 24),     // IETF protocol assignments
+    (Ipv4Addr::new(192, 0, 2, 0), 24),     // documentation
+    (Ipv4Addr::new(192, 88, 99, 0), 24),   // relays of 6to4
+    (Ipv4Addr::new(192, 168, 0, 0), 16),   // private use
+    (Ipv4Addr::new(198, 18, 0, 0), 15),    // benchmarks
+    (Ipv4Addr::new(198, 51, 100, 0), 24),  // documentation
+    (Ipv4Addr::new(203, 0, 113, 0), 24),   // documentation
+    (Ipv4Addr::new(224, 0, 0, 0), 4),      // multicast
+    (Ipv4Addr::new(240, 0, 0, 0), 4),      // reserved, and broadcast
 ];
 
-/// Beside what lies outside of 2000::/3, of which nothing is global unicast yet.
-const SPECIAL_V6: [Ipv6Net; 3] = [
-    v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23),
-    v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32),
-    v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20),
+/// Where all public IPv6 is. Outside lie `::`, `::1`, `64:ff9b:1::/48`, `100::/64`, `5f00::/16`, `fc00::/7`, `fe80::/10`,
+/// `fec0::/10`, `ff00::/8` and what nobody has been given yet.
+const GLOBAL_UNICAST: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2000, 0, 0, 0, 0, 0, 0, 0), 3);
+
+/// The ranges therein that are not public.
+const SPECIAL_V6: &[(Ipv6Addr, u32)] = &[
+    (Ipv6Addr::new(0x2001, 0, 0, 0, 0, 0, 0, 0), 23), // IETF protocol assignments, Teredo among them
+    (Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 0), 32), // documentation
+    (Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0), 20), // documentation
 ];
 
-const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
-const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
-const SIX_TO_FOUR: Ipv6Net = v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16);
-const MAPPED: Ipv6Net = v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96);
-const COMPATIBLE: Ipv6Net = v6([0, 0, 0, 0, 0, 0, 0, 0], 96);
+/// Prefixes of 96 bits, of which the last 32 bits of an address are an IPv4 address: IPv4-compatible, IPv4-mapped, NAT64.
+const CARRIERS: &[Ipv6Addr] =
+    &[Ipv6Addr::UNSPECIFIED, Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0), Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0)];
 
-/// Whose special addresses may be reached all the same.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub enum Allowed {
-    /// Nobody's.
-    #[default]
-    Public,
-    /// Those in these networks.
-    Networks(Vec<IpNet>),
-    /// All.
-    Everything,
-}
+/// 6to4, where the 32 bits after the prefix are an IPv4 address.
+const SIX_TO_FOUR: (Ipv6Addr, u32) = (Ipv6Addr::new(0x2002, 0, 0, 0, 0, 0, 0, 0), 16);
 
-impl Allowed {
-    /// `true`, `false`, or a comma-separated list of addresses and CIDR ranges.
-    pub fn parse(text: &str) -> Option<Allowed> {
-        match text.to_ascii_lowercase().as_str() {
-            "true" | "1" | "yes" | "on" => return Some(Allowed::Everything),
-            "false" | "0" | "no" | "off" => return Some(Allowed::Public),
-            _ => {}
-        }
-        let network = |part: &str| part.parse().ok().or_else(|| part.parse::<IpAddr>().ok().map(IpNet::from));
-        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-        parts.map(network).collect::<Option<_>>().map(Allowed::Networks)
-    }
-
-    /// Whether this address may be connected to.
-    pub fn allows(&self, address: IpAddr) -> bool {
-        match self {
-            Allowed::Everything => true,
-            Allowed::Networks(networks) => {
-                is_public(address) || networks.iter().any(|network| network.contains(&address.to_canonical()))
-            }
-            Allowed::Public => is_public(address),
-        }
+/// The IPv4 address that is reached through an IPv6 address, or the address itself.
+pub(super) fn reached(address: IpAddr) -> IpAddr {
+    let IpAddr::V6(v6) = address else { return address };
+    let (bits, [_, first, second, ..]) = (v6.to_bits(), v6.segments());
+    let is_carrier = CARRIERS.iter().any(|prefix| lies_in_v6(v6, (*prefix, 96)));
+    if v6.is_loopback() || v6.is_unspecified() {
+        address
+    } else if is_carrier {
+        // The cast keeps the last 32 bits, which are the address.
+        IpAddr::V4(Ipv4Addr::from_bits(bits as u32))
+    } else if lies_in_v6(v6, SIX_TO_FOUR) {
+        IpAddr::V4(Ipv4Addr::from_bits(u32::from(first) << 16 | u32::from(second)))
+    } else {
+        address
     }
 }
 
-/// Whether it is anybody's to reach.
-pub fn is_public(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(address) => is_public_v4(address),
-        IpAddr::V6(address) => match carried(address) {
-            Some(inner) => is_public_v4(inner),
-            None => GLOBAL_V6.contains(&address) && !SPECIAL_V6.iter().any(|network| network.contains(&address)),
-        },
-    }
-}
-
-/// Whether it is this machine itself.
-pub fn is_loopback(address: IpAddr) -> bool {
+/// Whether what is sent to an address stays on this machine.
+pub(super) fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
 }
 
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    !SPECIAL_V4.iter().any(|network| network.contains(&address))
+/// Whether an address is reached over the public internet, and nothing closer is.
+pub(super) fn is_public(address: IpAddr) -> bool {
+    match reached(address) {
+        IpAddr::V4(v4) => !SPECIAL_V4.iter().any(|range| lies_in_v4(v4, *range)),
+        IpAddr::V6(v6) => lies_in_v6(v6, GLOBAL_UNICAST) && !SPECIAL_V6.iter().any(|range| lies_in_v6(v6, *range)),
+    }
 }
 
-/// The IPv4 address to which a packet for this one ends up.
-fn carried(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let [.., g, h] = address.segments();
-    let [_, b, c, ..] = address.segments();
-    let at = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
-    if MAPPED.contains(&address) || COMPATIBLE.contains(&address) || NAT64.contains(&address) {
-        Some(at(g, h))
-    } else if SIX_TO_FOUR.contains(&address) {
-        Some(at(b, c))
-    } else {
-        None
-    }
+fn lies_in_v4(address: Ipv4Addr, (start, length): (Ipv4Addr, u32)) -> bool {
+    (address.to_bits() ^ start.to_bits()).leading_zeros() >= length
+}
+
+fn lies_in_v6(address: Ipv6Addr, (start, length): (Ipv6Addr, u32)) -> bool {
+    (address.to_bits() ^ start.to_bits()).leading_zeros() >= length
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    fn is_public(text: &str) -> bool {
+        super::is_public(text.parse().unwrap())
+    }
 
-    fn ip(text: &str) -> IpAddr {
-        text.parse().unwrap()
+    /// The first and the last address of each range of IPv4, and their neighbours outside.
+    const RANGES_V4: &[(&str, &str, &str, &str)] = &[
+        ("", "0.0.0.0", "0.255.255.255", "1.0.0.0"),
+        ("9.255.255.255", "10.0.0.0", "10.255.255.255", "11.0.0.0"),
+        ("100.63.255.255", "100.64.0.0", "100.127.255.255", "100.128.0.0"),
+        ("126.255.255.255", "127.0.0.0", "127.255.255.255", "128.0.0.0"),
+        ("168.63.129.15", "168.63.129.16", "168.63.129.16", "168.63.129.17"),
+        ("169.253.255.255", "169.254.0.0", "169.254.255.255", "169.255.0.0"),
+        ("172.15.255.255", "172.16.0.0", "172.31.255.255", "172.32.0.0"),
+        ("191.255.255.255", "192.0.0.0", "192.0.0.255", "192.0.1.0"),
+        ("192.0.1.255", "192.0.2.0", "192.0.2.255", "192.0.3.0"),
+        ("192.88.98.255", "192.88.99.0", "192.88.99.255", "192.88.100.0"),
+        ("192.167.255.255", "192.168.0.0", "192.168.255.255", "192.169.0.0"),
+        ("198.17.255.255", "198.18.0.0", "198.19.255.255", "198.20.0.0"),
+        ("198.51.99.255", "198.51.100.0", "198.51.100.255", "198.51.101.0"),
+        ("203.0.112.255", "203.0.113.0", "203.0.113.255", "203.0.114.0"),
+        ("223.255.255.255", "224.0.0.0", "255.255.255.255", ""),
+    ];
+
+    #[test]
+    fn a_special_range_of_ipv4_is_not_public_and_what_lies_beside_it_is() {
+        for (before, first, last, after) in RANGES_V4 {
+            for outside in [before, after].into_iter().filter(|address| !address.is_empty()) {
+                assert!(is_public(outside), "{outside}");
+            }
+            assert!(!is_public(first) && !is_public(last), "{first} to {last}");
+        }
+        assert!(is_public("8.8.8.8") && is_public("142.250.1.1"));
+        assert!(!is_public("169.254.169.254"));
     }
 
     #[test]
-    fn what_is_set_apart_is_not_public() {
-        for text in [
-            "0.0.0.0",
-            "0.1.2.3",
-            "10.0.0.1",
-            "10.255.255.255",
-            "100.64.0.1",
-            "100.127.255.255",
-            "127.0.0.1",
-            "127.255.0.1",
-            "169.254.169.254",
-            "172.16.0.1",
-            "172.31.255.255",
-            "192.0.0.8",
-            "192.0.2.1",
-            "192.88.99.1",
-            "192.168.0.1",
-            "198.18.0.1",
-            "198.19.255.255",
-            "198.51.100.1",
-            "203.0.113.9",
-            "224.0.0.1",
-            "239.1.1.1",
-            "240.0.0.1",
-            "255.255.255.255",
+    fn a_special_range_of_ipv6_is_not_public_and_what_lies_beside_it_is() {
+        for special in [
             "::",
             "::1",
-            "::ffff:127.0.0.1",
-            "::ffff:10.0.0.1",
-            "::127.0.0.1",
-            "64:ff9b::10.0.0.1",
-            "64:ff9b::169.254.169.254",
-            "64:ff9b:1::1",
-            "100::1",
-            "2001::1",
-            "2001:1ff::1",
-            "2001:db8::1",
-            "2002:7f00:1::",
-            "2002:c0a8:101::1",
-            "3fff::1",
+            "64:ff9b:1::",
+            "64:ff9b:1:ffff:ffff:ffff:808:808",
+            "64:ff9b:0:1::808:808",
+            "100::",
+            "100::ffff:ffff:ffff:ffff",
+            "1fff:ffff::",
+            "2001::",
+            "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+            "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff",
+            "2001:db8::",
+            "2001:db8:ffff::1",
+            "3fff::",
+            "3fff:fff:ffff::1",
+            "4000::",
             "5f00::1",
             "fc00::1",
-            "fd12:3456::1",
+            "fd00:ec2::254",
+            "fdff::1",
             "fe80::1",
+            "febf::1",
             "fec0::1",
+            "feff::1",
+            "ff00::",
             "ff02::1",
-            "4000::1",
+            "::ffff:0:808:808",
         ] {
-            assert!(!is_public(ip(text)), "{text}");
-            assert!(!Allowed::Public.allows(ip(text)) && Allowed::Everything.allows(ip(text)), "{text}");
+            assert!(!is_public(special), "{special}");
+        }
+        for public in ["2001:200::1", "2001:db7::1", "2001:db9::1", "2003::1", "2606:4700::1111", "2a00:1450::1"] {
+            assert!(is_public(public), "{public}");
+        }
+        assert!(is_public("3ffe::1") && is_public("3fff:1000::1"));
+    }
+
+    #[test]
+    fn an_address_that_carries_another_is_judged_by_it() {
+        for carrier in ["::ffff:{}", "::{}", "64:ff9b::{}"] {
+            for (_, first, last, _) in RANGES_V4.iter().skip(1) {
+                for inner in [first, last] {
+                    assert!(!is_public(&carrier.replace("{}", inner)), "{carrier} {inner}");
+                }
+            }
+            assert!(is_public(&carrier.replace("{}", "8.8.8.8")), "{carrier}");
+        }
+        for (address, public) in
+            [("2002:0808:0808::1", true), ("2002:7f00:0001::1", false), ("2002:a9fe:a9fe::", false), ("2002::", false)]
+        {
+            assert_eq!(is_public(address), public, "{address}");
         }
     }
 
     #[test]
-    fn what_is_not_is() {
-        for text in [
-            "1.1.1.1",
-            "9.255.255.255",
-            "11.0.0.0",
-            "100.63.255.255",
-            "100.128.0.0",
-            "126.255.255.255",
-            "128.0.0.1",
-            "169.253.0.1",
-            "172.15.255.255",
-            "172.32.0.0",
-            "192.0.1.1",
-            "192.167.0.1",
-            "198.17.0.1",
-            "198.20.0.1",
-            "223.255.255.255",
-            "2606:4700::1111",
-            "2001:4860:4860::8888",
-            "::ffff:1.1.1.1",
-            "64:ff9b::1.1.1.1",
-            "2002:101:101::1",
-            "2a00::1",
-        ] {
-            assert!(is_public(ip(text)), "{text}");
-            assert!(Allowed::Public.allows(ip(text)), "{text}");
+    fn loopback_is_what_never_leaves_this_machine() {
+        let is_loopback = |text: &str| super::is_loopback(text.parse().unwrap());
+        for address in ["127.0.0.1", "127.255.255.255", "::1", "::ffff:127.0.0.1"] {
+            assert!(is_loopback(address), "{address}");
         }
-    }
-
-    #[test]
-    fn what_is_allowed_is_a_list_all_or_nothing() {
-        let some = Allowed::parse("10.1.0.0/16, 192.168.7.7,fd00::/8").unwrap();
-        for (text, may) in [
-            ("10.1.2.3", true),
-            ("::ffff:10.1.2.3", true),
-            ("10.2.0.1", false),
-            ("192.168.7.7", true),
-            ("192.168.7.8", false),
-            ("fd00::1", true),
-            ("127.0.0.1", false),
-            ("1.1.1.1", true),
-        ] {
-            assert_eq!(some.allows(ip(text)), may, "{text}");
-        }
-        assert_eq!(Allowed::parse("TRUE"), Some(Allowed::Everything));
-        assert_eq!(Allowed::parse("false"), Some(Allowed::Public));
-        for bad in ["everything", "10.0.0.0/33", "example.com", "10.0.0.1-10.0.0.9"] {
-            assert_eq!(Allowed::parse(bad), None, "{bad}");
+        for address in ["0.0.0.0", "128.0.0.1", "::", "::2", "10.0.0.1", "64:ff9b::127.0.0.1"] {
+            assert!(!is_loopback(address), "{address}");
         }
     }
 }

@@ -1,227 +1,185 @@
-//! The HTTP client: every connection goes to an address that was judged, and every answer is bounded.
+//! The client: one form, one answer, on a connection of its own.
 
-use super::address::is_loopback;
+use super::failure::Failure;
+use super::form;
+use super::resolver::{self, Lookup, Names, Permitted};
 use super::settings::OutboundSettings;
 use super::target::TargetUrl;
+use crate::base::duration;
 use crate::base::secret::Secret;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
-use reqwest::redirect::Policy;
-use reqwest::{Certificate, Client, Response};
-use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Client, Response, StatusCode};
+use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-/// The largest answer.
-const LONGEST_ANSWER: usize = 64 * 1024;
-/// The longest that connecting may take.
-const CONNECTING: Duration = Duration::from_secs(5);
-/// How long an unused connection is kept.
-const IDLE: Duration = Duration::from_secs(4);
-/// The longest wait that a server may ask for.
+/// The most bytes of an answer.
+pub const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// The longest that connecting may take, the lookup of the name and TLS included.
+const LONGEST_CONNECT: Duration = Duration::from_secs(5);
+
+/// The longest wait that a provider may ask for.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
-/// An answer, whatever its status.
+/// Asks servers that tenants name. Share one: it bounds how many names are looked up at a time.
+pub struct Outbound {
+    settings: OutboundSettings,
+    names: Names,
+    https: OnceLock<Client>,
+    http: OnceLock<Client>,
+}
+
+/// An answer, whatever it says.
 pub struct Received {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// Its body, at most 64 KiB; zeroed when it is dropped.
+    /// The body. Empty where the status says everything (a redirect, 429 and 5xx), which would otherwise be lost to a
+    /// body that does not end.
     pub body: Zeroizing<Vec<u8>>,
-    /// When the server wants to be asked again, if it says so in seconds.
+    /// When to come back, where the server said so in seconds; an hour at most.
     pub retry_after: Option<Duration>,
 }
 
-/// Why there is no answer, and how far the request got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
-    /// The name leads to an address that may not be reached; nothing was sent.
-    #[error("the server's address may not be reached")]
-    Forbidden,
-    /// Nothing was sent: there is no such name, nobody listens there, or TLS failed.
-    #[error("the server cannot be reached")]
-    NotSent,
-    /// It was sent, or may have been, and there is no whole answer.
-    #[error("the server did not answer")]
-    Unknown,
-}
-
-/// Sends requests. Cheap to clone; all clones share connections.
-#[derive(Clone)]
-pub struct Outbound {
-    settings: OutboundSettings,
-    clients: Arc<Clients>,
-}
-
-/// Built when they are needed: that the system has no certificates is an outcome then, not a reason not to start.
-#[derive(Default)]
-struct Clients {
-    plain: OnceLock<Option<Client>>,
-    encrypted: OnceLock<Option<Client>>,
-}
-
-/// Which addresses a client may connect to.
-#[derive(Clone)]
-enum Judge {
-    /// This machine alone.
-    Loopback,
-    /// What the settings allow.
-    Settings(OutboundSettings),
-}
-
-impl Judge {
-    fn allows(&self, address: SocketAddr) -> bool {
-        match self {
-            Judge::Loopback => is_loopback(address.ip()),
-            Judge::Settings(settings) => settings.allowed.allows(address.ip()),
-        }
-    }
-}
-
-/// The name leads to no address that may be reached. Told from a name that leads nowhere by its type.
-#[derive(Debug, thiserror::Error)]
-#[error("no address that may be reached")]
-struct NoneAllowed;
-
-/// What is connected to is what was judged here: the name is not resolved again.
-impl Resolve for Judge {
-    fn resolve(&self, name: Name) -> Resolving {
-        let judge = self.clone();
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // One that may not be reached spoils all: who controls the name decides which of them is taken.
-            if found.is_empty() || !found.iter().all(|address| judge.allows(*address)) {
-                return Err(NoneAllowed.into());
-            }
-            Ok(Box::new(found.into_iter()) as Addrs)
-        })
-    }
-}
-
 impl Outbound {
-    /// Connects to nothing yet; needs a TLS provider installed in the process.
+    /// Connects to nothing yet, and looks for no certificates before the first request.
     pub fn new(settings: OutboundSettings) -> Outbound {
-        Outbound { settings, clients: Arc::default() }
+        Outbound::over(settings, resolver::system())
     }
 
-    /// What may be reached.
+    /// One for which names lead where a test says.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn with_names(
+        settings: OutboundSettings,
+        lookup: impl Fn(&str) -> std::io::Result<Vec<std::net::SocketAddr>> + Send + Sync + 'static,
+    ) -> Outbound {
+        Outbound::over(settings, std::sync::Arc::new(lookup))
+    }
+
+    fn over(settings: OutboundSettings, lookup: Lookup) -> Outbound {
+        Outbound { settings, names: Names::new(lookup), https: OnceLock::new(), http: OnceLock::new() }
+    }
+
+    /// What holds for its requests; for [`TargetUrl::parse`].
     pub fn settings(&self) -> &OutboundSettings {
         &self.settings
     }
 
-    /// Posts a form (`application/x-www-form-urlencoded`), with Basic credentials where `basic` has them (RFC 6749, section
-    /// 2.3.1: both are form-encoded first).
+    /// The longest that connecting may take. A quarter of the time at least is left for the answer, so that "not sent" is
+    /// told from "no answer".
+    pub fn connect_timeout(&self) -> Duration {
+        LONGEST_CONNECT.min(self.settings.timeout.saturating_mul(3) / 4)
+    }
+
+    /// Posts a form, with `basic` credentials (a name and a secret) where they are given, and reads the answer: any
+    /// status is one. Takes at most [`OutboundSettings::timeout`], and never sends twice.
     ///
     /// # Errors
-    /// How far it got. A status is an answer, whichever it is.
+    /// How far it got; no URL, no body, and nothing that a library said.
     pub async fn post_form(
         &self,
         url: &TargetUrl,
         basic: Option<(&str, &Secret)>,
         form: &[(&str, &str)],
     ) -> Result<Received, Failure> {
-        let client = self.client(url.is_plain()).ok_or(Failure::NotSent)?;
-        let mut body = Zeroizing::new(String::with_capacity(4096));
-        for (name, value) in form {
-            if !body.is_empty() {
-                body.push('&');
-            }
-            encode(name, &mut body);
-            body.push('=');
-            encode(value, &mut body);
+        // It may have been checked when other settings held.
+        url.check(&self.settings).map_err(|_| Failure::Forbidden)?;
+        let mut headers = HeaderMap::from_iter([
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]);
+        if let Some((user, password)) = basic {
+            headers.insert(AUTHORIZATION, form::basic(user, password).ok_or(Failure::NotSent)?);
         }
-        let mut request = client
-            .post(url.url().clone())
-            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(ACCEPT, "application/json")
-            .body(body.as_bytes().to_vec());
-        if let Some((id, secret)) = basic {
-            let mut both = Zeroizing::new(String::with_capacity(1024));
-            encode(id, &mut both);
-            both.push(':');
-            encode(secret.expose(), &mut both);
-            let text = Zeroizing::new(format!("Basic {}", STANDARD.encode(both.as_bytes())));
-            let mut value = HeaderValue::try_from(text.as_str()).map_err(|_| Failure::NotSent)?;
-            value.set_sensitive(true);
-            request = request.header(AUTHORIZATION, value);
-        }
-        receive(request.send().await.map_err(|error| failure(&error))?).await
+        let request = self.client(url)?.post(url.url().clone()).headers(headers);
+        let response = request.body(Bytes::from_owner(form::encoded(form))).send().await?;
+        let (status, retry_after) = (response.status(), retry_after(response.headers()));
+        let says_everything =
+            status.is_redirection() || status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+        let body = if says_everything { Zeroizing::default() } else { read(response).await? };
+        Ok(Received { status: status.as_u16(), body, retry_after })
     }
 
-    fn client(&self, is_plain: bool) -> Option<&Client> {
+    /// The client for a URL, made when it is needed first: the one for TLS cannot be made without anybody to trust, and
+    /// a server that asks no provider needs nobody.
+    fn client(&self, url: &TargetUrl) -> Result<&Client, Failure> {
+        let place = if url.is_https() { &self.https } else { &self.http };
+        if let Some(client) = place.get() {
+            return Ok(client);
+        }
+        let made = self.make(url.is_https()).ok_or_else(|| {
+            tracing::warn!("providers cannot be asked: install the system's CA bundle or set OAUTH_CA_FILE");
+            Failure::NotSent
+        })?;
+        Ok(place.get_or_init(|| made))
+    }
+
+    fn make(&self, is_https: bool) -> Option<Client> {
         // reqwest panics without one.
         rustls::crypto::CryptoProvider::get_default()?;
-        if is_plain {
-            let build = || self.builder(Judge::Loopback).tls_certs_only([]).build().ok();
-            return self.clients.plain.get_or_init(build).as_ref();
-        }
-        let build = || {
-            let mut builder = self.builder(Judge::Settings(self.settings.clone())).https_only(true);
-            if let Some(pem) = &self.settings.ca_pem {
-                builder = builder.tls_certs_merge(Certificate::from_pem_bundle(pem).ok()?);
-            }
-            builder.build().ok()
-        };
-        let built = self.clients.encrypted.get_or_init(build).as_ref();
-        if built.is_none() {
-            tracing::error!("OAuth providers cannot be asked: there are no usable CA certificates on this system");
-        }
-        built
-    }
-
-    fn builder(&self, judge: Judge) -> reqwest::ClientBuilder {
-        Client::builder()
+        let builder = Client::builder()
+            .dns_resolver(self.names.resolver(Permitted::over(is_https, &self.settings)))
+            // A redirect would take secrets to a server that nobody named.
+            .redirect(reqwest::redirect::Policy::none())
+            // Whoever sends a refresh token decides whether it may go twice.
+            .retry(reqwest::retry::never())
+            // No connection is used twice. An answer over HTTP/1.1 belongs to a request by its place alone, and what a
+            // server says too much would be another user's tokens; nor does a request meet a connection that is closing.
+            .pool_max_idle_per_host(0)
+            .http1_only()
             .no_proxy()
             .referer(false)
-            .http1_only()
-            .redirect(Policy::none())
-            .dns_resolver(Arc::new(judge))
-            .timeout(self.settings.timeout)
-            .connect_timeout(CONNECTING.min(self.settings.timeout))
-            .pool_idle_timeout(IDLE)
-            .retry(reqwest::retry::never())
+            // As no answer is unpacked, none is larger than what was read.
+            .no_gzip()
+            .no_brotli()
+            .no_zstd()
+            .no_deflate()
+            .connect_timeout(self.connect_timeout())
+            .timeout(self.settings.timeout);
+        let builder = match (&self.settings.ca_pem, is_https) {
+            // Plain HTTP needs nobody to trust, and a system without a CA bundle has nobody.
+            (_, false) => builder.tls_certs_only([]),
+            (None, true) => builder,
+            (Some(pem), true) => builder.tls_certs_merge(reqwest::Certificate::from_pem_bundle(pem).ok()?),
+        };
+        builder.build().ok()
     }
 }
 
-/// Percent-encodes all but the unreserved characters (RFC 3986, section 2.3), which every reader of forms decodes.
-fn encode(text: &str, out: &mut String) {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-') {
-            out.push(char::from(byte));
-        } else {
-            out.push('%');
-            out.extend(
-                [byte >> 4, byte & 15].iter().filter_map(|n| DIGITS.get(usize::from(*n)).copied().map(char::from)),
-            );
-        }
+/// The body of an answer, up to the bound.
+async fn read(mut response: Response) -> Result<Zeroizing<Vec<u8>>, Failure> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > LONGEST_ANSWER as u64 {
+        return Err(Failure::Unknown);
     }
-}
-
-async fn receive(mut response: Response) -> Result<Received, Failure> {
-    let status = response.status().as_u16();
-    let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(LONGEST_RETRY_AFTER));
-    let mut body = Zeroizing::new(Vec::with_capacity(4096));
-    while let Some(chunk) = response.chunk().await.map_err(|_| Failure::Unknown)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
+    // Room for all of it at once: a body that moves while it grows leaves secrets behind.
+    let mut body = Zeroizing::new(Vec::with_capacity(LONGEST_ANSWER));
+    while let Some(piece) = response.chunk().await? {
+        if body.len() + piece.len() > LONGEST_ANSWER {
             return Err(Failure::Unknown);
         }
-        body.extend_from_slice(&chunk);
+        body.extend_from_slice(&piece);
     }
-    Ok(Received { status, body, retry_after })
+    Ok(body)
 }
 
-/// The client's own error prints the URL, so it is looked at and dropped.
-fn failure(error: &reqwest::Error) -> Failure {
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        if inner.is::<NoneAllowed>() {
-            return Failure::Forbidden;
-        }
-        cause = inner.source();
+/// A date (RFC 9110, section 10.2.3) is passed over: it is right only where two clocks agree.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    duration::whole_seconds(text.trim()).map(|wait| wait.min(LONGEST_RETRY_AFTER))
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Outbound").field("settings", &self.settings).finish_non_exhaustive()
     }
-    if error.is_connect() || error.is_builder() { Failure::NotSent } else { Failure::Unknown }
+}
+
+/// Shows no body.
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received").field("status", &self.status).finish_non_exhaustive()
+    }
 }

@@ -1,7 +1,9 @@
 //! A tenant's data keys in the backend, and as this process remembers them.
 //!
-//! A data key never changes, so what was unwrapped once is good for as long as it is remembered. Which one is the newest
-//! may be out of date for [`NEWEST`]: that is no harm, for a store refuses to keep what was sealed with a key that is about
+//! A data key never changes, so what was unwrapped once is good for as long as it is the one that is stored: after a tenant
+//! was deleted, another may come that has its id, and data keys of the same versions. So a key is remembered with how it is
+//! stored wrapped; whoever seals has compared that, and whoever fails to open with what is remembered compares it then.
+//! Which one is the newest may be out of date for [`NEWEST`]: that is no harm, for a store refuses to keep what was sealed with a key that is about
 //! to be destroyed (see the stores' floors), and its caller then asks again.
 
 use super::data_key::DataKey;
@@ -34,8 +36,15 @@ struct Inner {
     ring: Option<KeyRing>,
     db: SystemDb,
     steady: Arc<dyn Clock>,
-    unwrapped: Cache<(TenantId, u32), Arc<DataKey>>,
+    unwrapped: Cache<(TenantId, u32), Unwrapped>,
     newest: Cache<TenantId, (u64, Arc<DataKey>)>,
+}
+
+/// A data key, and the text that it was unwrapped of.
+#[derive(Clone)]
+struct Unwrapped {
+    wrapped: Arc<str>,
+    key: Arc<DataKey>,
 }
 
 /// The data keys of a tenant as they are stored.
@@ -96,7 +105,11 @@ impl Vault {
         self.0.ring.as_ref()
     }
 
-    fn configured(&self) -> Result<&KeyRing, VaultError> {
+    /// The same.
+    ///
+    /// # Errors
+    /// [`VaultError::NotConfigured`] where there are none.
+    pub fn configured(&self) -> Result<&KeyRing, VaultError> {
         self.ring().ok_or(VaultError::NotConfigured)
     }
 
@@ -127,7 +140,22 @@ impl Vault {
         Err(VaultError::Contended)
     }
 
-    /// A data key by its version.
+    /// A data key by its version, as this process knows it: good for opening, where a key that is stored no more opens
+    /// nothing that is.
+    pub(super) async fn known(
+        &self,
+        tenant: &TenantId,
+        version: u32,
+        deadline: Deadline,
+    ) -> Result<Arc<DataKey>, VaultError> {
+        self.configured()?;
+        match self.0.unwrapped.get(&(tenant.clone(), version)) {
+            Some(known) => Ok(known.key),
+            None => self.get(tenant, version, deadline).await,
+        }
+    }
+
+    /// A data key by its version, as it is in the backend now.
     pub(super) async fn get(
         &self,
         tenant: &TenantId,
@@ -135,9 +163,6 @@ impl Vault {
         deadline: Deadline,
     ) -> Result<Arc<DataKey>, VaultError> {
         self.configured()?;
-        if let Some(key) = self.0.unwrapped.get(&(tenant.clone(), version)) {
-            return Ok(key);
-        }
         let (_, stored) = self.read(tenant, deadline).await?;
         let wrapped = stored.keys.get(&version).ok_or(VaultError::Unopenable)?;
         self.unwrapped(tenant, version, wrapped)
@@ -159,8 +184,8 @@ impl Vault {
     }
 
     /// The data keys that a tenant has, oldest first.
-    pub async fn list(&self, tenant: &TenantId) -> Result<Vec<StoredKey>, Error> {
-        self.read(tenant, Deadline::NONE).await?.1.all()
+    pub async fn list(&self, tenant: &TenantId, deadline: Deadline) -> Result<Vec<StoredKey>, Error> {
+        self.read(tenant, deadline).await?.1.all()
     }
 
     /// Destroys the data keys of these versions: how many there were. What is sealed under them is lost.
@@ -225,14 +250,20 @@ impl Vault {
     }
 
     fn unwrapped(&self, tenant: &TenantId, version: u32, wrapped: &str) -> Result<Arc<DataKey>, VaultError> {
-        if let Some(key) = self.0.unwrapped.get(&(tenant.clone(), version)) {
+        let known = self.0.unwrapped.get(&(tenant.clone(), version));
+        if let Some(Unwrapped { key, .. }) = known.filter(|known| *known.wrapped == *wrapped) {
             return Ok(key);
         }
         let root = DataKey::root_of(wrapped).ok_or(VaultError::Unopenable)?;
         let parent = self.configured()?.get(root).ok_or(VaultError::KeyMissing(root))?;
         let key = Arc::new(DataKey::unwrap(root, parent, tenant, version, wrapped)?);
-        self.0.unwrapped.insert((tenant.clone(), version), key.clone());
+        self.remember(tenant, wrapped, &key);
         Ok(key)
+    }
+
+    fn remember(&self, tenant: &TenantId, wrapped: &str, key: &Arc<DataKey>) {
+        let unwrapped = Unwrapped { wrapped: wrapped.into(), key: key.clone() };
+        self.0.unwrapped.insert((tenant.clone(), key.version()), unwrapped);
     }
 
     /// Adds a data key to those that were read: the key, or nothing when somebody changed them since.
@@ -246,12 +277,12 @@ impl Vault {
         let mut after = before.clone();
         after.newest = before.newest.checked_add(1).ok_or(Error::unexpected("a version"))?;
         let (key, wrapped) = DataKey::generate(self.configured()?, tenant, after.newest)?;
-        after.keys.insert(after.newest, wrapped);
+        after.keys.insert(after.newest, wrapped.clone());
         if !self.change(tenant, (text, before), Some(&after), deadline).await? {
             return Ok(None);
         }
         let key = Arc::new(key);
-        self.0.unwrapped.insert((tenant.clone(), key.version()), key.clone());
+        self.remember(tenant, &wrapped, &key);
         Ok(Some(key))
     }
 

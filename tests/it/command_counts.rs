@@ -5,6 +5,7 @@
 
 mod breakers;
 mod limits;
+mod tokens;
 
 use crate::generated::assert_current;
 use crate::harness::backend::{Backend, native};
@@ -180,6 +181,7 @@ async fn every_operation(counter: &mut Counter, database: &Database, clock: &Man
 
     limits::every_operation(counter, &tenant).await;
     breakers::every_operation(counter, &tenant).await;
+    tokens::every_operation(counter, database).await;
 }
 
 #[tokio::test]

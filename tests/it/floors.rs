@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("tenancy", &["base", "db", "transport", "jobs", "tenancy"]),
     ("vault", &["base", "db", "transport", "tenancy", "vault"]),
     ("jobs", &["base", "db", "transport", "jobs"]),
-    ("store", &["base", "db", "transport", "outbound", "tenancy", "vault", "store"]),
+    ("store", &["base", "db", "transport", "outbound", "tenancy", "vault", "jobs", "store"]),
     ("http", &["base", "db", "tenancy", "vault", "http", "actix_web"]),
     (
         "edge",

@@ -66,6 +66,11 @@ async fn treasure(a: &Tenant, name: &'static str) -> Treasure {
     let limit = json!({"key": name, "policy": name, "cost": 7});
     a.post("/v1/ratelimit/check", limit.clone()).await.expect(StatusCode::OK);
     let held = a.post("/v1/ratelimit/reserve", limit).await.expect(StatusCode::CREATED);
+    let token = json!({"access_token": CANARY, "refresh_token": CANARY, "metadata": {"m": CANARY}});
+    a.put(&format!("/v1/tokens/{own}/{own}"), token).await.expect(StatusCode::CREATED);
+    let provider =
+        json!({"token_url": format!("https://{CANARY}.example.com/"), "client_id": CANARY, "client_secret": CANARY});
+    a.put(&format!("/v1/oauth/providers/{own}"), provider).await.expect(StatusCode::CREATED);
     let text = |value: &Value, member: &str| value[member].as_str().unwrap().to_owned();
     Treasure {
         name,
@@ -94,6 +99,10 @@ async fn inventory(a: &Tenant, treasures: &[Treasure]) -> Vec<Value> {
         let limit = a.get(&format!("/v1/ratelimit?key={0}&policy={0}", treasure.own)).await.expect(StatusCode::OK);
         all.push(json!([limit["allowed"], limit["limit"], limit["current"]]));
         all.push(a.get(&format!("/v1/ratelimit/policies/{}", treasure.own)).await.expect(StatusCode::OK));
+        let token = a.get(&format!("/v1/tokens/{0}/{0}", treasure.own)).await.expect(StatusCode::OK);
+        assert_eq!(token["access_token"], CANARY, "{}", treasure.name);
+        all.push(token);
+        all.push(a.get(&format!("/v1/oauth/providers/{}", treasure.own)).await.expect(StatusCode::OK));
     }
     all
 }
@@ -104,12 +113,16 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
     let body = |value: Value| Some(value.to_string().into_bytes());
     for id in [&treasure.own, &treasure.made] {
         let path = row.filled(|name| match name {
-            "user_id" | "name" => treasure.own.clone(),
+            "user_id" | "name" | "provider" => treasure.own.clone(),
             _ if row.path.contains("reservations") => treasure.reservation.clone(),
             _ => id.clone(),
         });
         if row.path.starts_with("/v1/ratelimit") {
             answers.extend(attempt_limit(row, b, treasure, &path).await);
+            continue;
+        }
+        if row.path.starts_with("/v1/tokens") || row.path.starts_with("/v1/oauth") {
+            answers.push(attempt_token(row, b, &path).await);
             continue;
         }
         let send = |body| b.send(row.method.clone(), &path, body);
@@ -177,6 +190,35 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
     }
     for answer in answers {
         assert!(!format!("{answer:?}").contains(CANARY), "{row:?}: {answer:?}");
+    }
+}
+
+/// The same for the rows of tokens and their providers.
+async fn attempt_token(row: &Row, b: &Caller, path: &str) -> Answer {
+    let send = |body: Option<Value>| b.send(row.method.clone(), path, body.map(|body| body.to_string().into_bytes()));
+    let absent = if row.path.starts_with("/v1/oauth") { "provider_not_found" } else { "token_not_found" };
+    match (row.method.as_str(), row.path.as_str()) {
+        ("GET", "/v1/tokens/{user_id}" | "/v1/oauth/providers") => {
+            let list = send(None).await;
+            assert_eq!(list.expect(StatusCode::OK)["items"], json!([]), "{row:?}");
+            list
+        }
+        ("GET" | "DELETE" | "POST", _) => {
+            let answer = send((row.method == Method::POST).then(|| json!({}))).await;
+            row.refused(&answer, 404, absent);
+            answer
+        }
+        ("PUT", "/v1/tokens/{user_id}/{provider}" | "/v1/oauth/providers/{provider}") => {
+            let body = match absent {
+                "token_not_found" => json!({"access_token": "b"}),
+                _ => json!({"token_url": "https://b.example.com/", "client_id": "b", "client_secret": "b"}),
+            };
+            let made = send(Some(body)).await;
+            assert_eq!(made.expect(StatusCode::CREATED)["version"], 1, "{row:?}");
+            b.delete(path).await.expect(StatusCode::NO_CONTENT);
+            made
+        }
+        (method, path) => panic!("{method} {path} is new: say here how it keeps tenants apart"),
     }
 }
 

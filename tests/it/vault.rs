@@ -58,7 +58,7 @@ async fn data_keys_live(backend: Backend, transport: Arc<dyn RedisTransport>) {
         vault.of(&acme(), Deadline::NONE).newest().await.unwrap().seal(b"secret", PLACE).unwrap()
     };
     let sealed = join_all(servers.iter().cloned().map(seal)).await;
-    assert_eq!(versions(&servers[0].list(&acme()).await.unwrap()), [1], "{}", backend.name);
+    assert_eq!(versions(&servers[0].list(&acme(), Deadline::NONE).await.unwrap()), [1], "{}", backend.name);
     for text in &sealed {
         let opened = servers[3].of(&acme(), Deadline::NONE).open(text, PLACE).await.unwrap();
         assert_eq!(opened.as_slice(), b"secret", "{}", backend.name);
@@ -70,18 +70,18 @@ async fn data_keys_live(backend: Backend, transport: Arc<dyn RedisTransport>) {
     assert_eq!(servers[0].roots_in_use(Deadline::NONE).await.unwrap(), [(root, 17)], "{}", backend.name);
     let old: Vec<u32> = (1..=16).collect();
     assert_eq!(servers[0].destroy(&acme(), &old).await, Ok(16), "{}", backend.name);
-    assert_eq!(versions(&servers[1].list(&acme()).await.unwrap()), [17]);
+    assert_eq!(versions(&servers[1].list(&acme(), Deadline::NONE).await.unwrap()), [17]);
     assert_eq!(servers[0].roots_in_use(Deadline::NONE).await.unwrap(), [(root, 1)]);
     let fresh = server(&database, &ring);
     let opened = fresh.of(&acme(), Deadline::NONE).open(&sealed[0], PLACE).await;
     assert_eq!(opened.unwrap_err(), VaultError::Unopenable, "{}", backend.name);
     assert_eq!(servers[0].destroy_all(&acme()).await, Ok(false), "while there is such a tenant");
-    assert_eq!(versions(&servers[1].list(&acme()).await.unwrap()), [17]);
+    assert_eq!(versions(&servers[1].list(&acme(), Deadline::NONE).await.unwrap()), [17]);
     let system = database.system();
     let gone = system.run(Command::del(&tenant_key(&system, &acme()))).await.unwrap();
     assert!(gone.int().is_ok());
     assert_eq!(servers[0].destroy_all(&acme()).await, Ok(true));
-    assert_eq!(versions(&servers[1].list(&acme()).await.unwrap()), [0; 0]);
+    assert_eq!(versions(&servers[1].list(&acme(), Deadline::NONE).await.unwrap()), [0; 0]);
     assert_eq!(servers[0].roots_in_use(Deadline::NONE).await.unwrap(), []);
     let stranger = TenantId::parse("nobody").unwrap();
     assert_eq!(servers[0].rotate(&stranger).await, Err(VaultError::TenantGone), "{}", backend.name);

@@ -1,6 +1,7 @@
 //! What answers look like: the shapes of the HTTP API, from which it is described.
 
-use super::providers::{AuthStyle, Provider};
+use super::oauth::AuthStyle;
+use super::providers::Provider;
 use super::types::{LeaseOutcome, Token, TokenStatus, TokenSummary};
 use crate::base::clock::Timestamp;
 use crate::base::duration::millis;

@@ -1,7 +1,7 @@
 //! What requests carry: the shapes of the HTTP API, from which it is described. What they cannot be is said where it is read.
 
-use super::oauth::LONGEST_TOKEN;
-use super::providers::{AuthStyle, NewProvider};
+use super::oauth::{AuthStyle, LONGEST_TOKEN};
+use super::providers::NewProvider;
 use super::types::NewToken;
 use crate::base::clock::Timestamp;
 use crate::base::duration::DurationField;
@@ -212,7 +212,7 @@ pub(super) struct ProviderBody {
 impl ProviderBody {
     pub(super) fn provider(self, outbound: &Outbound) -> Result<NewProvider, BodyFault> {
         let token_url = self.token_url.0;
-        TargetUrl::parse(&token_url, outbound.settings()).map_err(|fault| BodyFault("/token_url", fault.0))?;
+        TargetUrl::parse(&token_url, outbound.settings()).map_err(|must| BodyFault("/token_url", must))?;
         let refresh_before = self.refresh_before.map_or(REFRESH_BEFORE, |DurationField(before)| before);
         if refresh_before > LONGEST_REFRESH_BEFORE {
             return Err(BodyFault("/refresh_before", "must be at most 24 hours"));

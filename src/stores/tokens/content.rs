@@ -51,7 +51,7 @@ pub(super) struct ProviderSecrets {
 pub(super) struct ProviderDetails {
     pub(super) token_url: String,
     pub(super) client_id: String,
-    pub(super) auth_style: super::AuthStyle,
+    pub(super) auth_style: super::oauth::AuthStyle,
     pub(super) scopes: Vec<String>,
     pub(super) refresh_before_ms: u64,
 }

@@ -5,9 +5,9 @@
 //! remains is cleared when it is looked at, or after the next such token is stored there.
 
 use super::keys::{self, RecordName};
-use super::records::Records;
+use super::records::{Expired, Records};
 use crate::base::text::TenantId;
-use crate::db::{self, Command, Partition, Reply};
+use crate::db::{self, Command, Delivery, Partition, Reply};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 
@@ -32,15 +32,21 @@ impl Expiring {
     /// Destroys what has expired: how many tokens. What fails is left to the next sweep.
     pub async fn sweep(&self) -> Result<u64, db::Error> {
         let known: Vec<_> = self.0.lock().iter().map(|(place, records)| (place.clone(), records.clone())).collect();
-        let mut cleared = 0;
+        let (mut cleared, mut failed) = (0, Ok::<(), db::Error>(()));
         for ((tenant, partition), records) in known {
-            let (count, is_empty) = clear(&records, partition).await?;
-            cleared += count;
-            if is_empty {
-                self.0.lock().remove(&(tenant, partition));
+            match clear(&records, partition).await {
+                Ok((count, is_empty)) => {
+                    cleared += count;
+                    if is_empty {
+                        self.0.lock().remove(&(tenant, partition));
+                    }
+                }
+                // A damaged index is no reason to leave the others, a backend that does not answer is one.
+                Err(error) if error.delivery != Delivery::Answered => return Err(error),
+                Err(error) => failed = Err(error),
             }
         }
-        Ok(cleared)
+        failed.map(|()| cleared)
     }
 }
 
@@ -53,7 +59,7 @@ async fn clear(records: &Records, partition: Partition) -> Result<(u64, bool), d
     let mut cleared = 0;
     for member in &due {
         let name = RecordName::parse(member).ok_or(db::Error::unexpected("a member of token-expiries"))?;
-        cleared += u64::from(records.expire(&name).await?);
+        cleared += u64::from(records.expire(&name).await? == Expired::Now);
     }
     Ok((cleared, due.len() < PER_SWEEP && cleared == due.len() as u64 && later.array()?.is_empty()))
 }

@@ -75,7 +75,7 @@ const SEALING_FLOOR: Family = Family {
     kind: "string",
     routed_by: "user, or nothing",
     lives: "until the tenant is deleted",
-    holds: "the lowest version of a data key under which anything may still be written in the partition",
+    holds: "the lowest version of a data key under which anything may still be written in the partition; 0 where it was only noted",
 };
 
 const SEALED_PARTITIONS: Family = Family {

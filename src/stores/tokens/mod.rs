@@ -11,11 +11,12 @@ mod expiring;
 mod keys;
 mod leases;
 mod metrics;
-mod oauth;
+pub mod oauth;
 mod providers;
 mod records;
 mod refreshing;
 mod rewrap;
+mod rotation;
 pub mod routes;
 mod scripts;
 mod served;
@@ -25,11 +26,12 @@ mod types;
 pub use expiring::Expiring;
 pub use keys::FAMILIES;
 pub use metrics::TokenMetrics;
-pub use providers::{AuthStyle, NewProvider, Provider, Providers};
+pub use providers::{NewProvider, Provider, Providers};
 pub use rewrap::{Rewrapped, SealedRecords};
+pub use rotation::{KeyChange, Rewrap, Rotate};
 pub use scripts::SCRIPTS;
 pub use served::Served;
-pub use store::Tokens;
+pub use store::{Shared, Tokens};
 pub use types::{
     Deleted, Error, LeaseId, LeaseOutcome, Leased, NewToken, Put, Read, Token, TokenPage, TokenStatus, TokenSummary,
 };

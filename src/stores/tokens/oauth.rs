@@ -1,247 +1,178 @@
-//! Asking a provider for a new access token: RFC 6749, section 6.
+//! Refreshing an access token at the provider that issued it (RFC 6749, section 6).
 //!
-//! A provider that rotates refresh tokens takes each once, and takes a second use for theft. So what matters most of a
-//! failure is whether the provider may have taken the refresh token: only where it cannot have is anything repeated.
+//! Providers rotate refresh tokens: one that was used is worth nothing any more, and one that is used twice may cost its
+//! user everything that was issued with it. So every failure says whether the provider may have used the token up, and
+//! only where it cannot have is anything repeated.
 
-use super::providers::{AuthStyle, NewProvider};
+mod answer;
+
+pub use answer::{LONGEST_LIFETIME, LONGEST_TOKEN, Refreshed, read_answer};
+
+use crate::base::id;
 use crate::base::secret::Secret;
-use crate::outbound::{Failure, Outbound, Received, TargetUrl};
-use serde::{Deserialize, Deserializer};
+use crate::outbound::{Failure, Outbound, TargetUrl};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// The longest token that is taken, in bytes.
-pub(super) const LONGEST_TOKEN: usize = 64 * 1024;
-/// The longest life that is believed.
-const LONGEST_LIFE: u64 = 10 * 365 * 86_400;
-/// The error codes of RFC 6749, section 5.2, but `invalid_grant`.
-const KNOWN_ERRORS: &[&str] =
-    &["invalid_request", "invalid_client", "unauthorized_client", "unsupported_grant_type", "invalid_scope"];
+/// The longest pause before a request that was not sent is tried once more.
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// What the provider gave.
-pub(super) struct Refreshed {
-    pub(super) access_token: Secret,
-    /// The next refresh token; where there is none, the one that was used stays good.
-    pub(super) refresh_token: Option<Secret>,
-    pub(super) token_type: Option<String>,
-    pub(super) expires_in: Option<Duration>,
-    /// What the access token allows, where that is not what was asked for.
-    pub(super) scopes: Option<Vec<String>>,
+/// How a client proves to the provider who it is (RFC 6749, section 2.3.1; the words are those of RFC 7591).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+pub enum AuthStyle {
+    /// In the header `Authorization: Basic`.
+    #[default]
+    #[serde(rename = "client_secret_basic")]
+    Basic,
+    /// In the form, as `client_id` and `client_secret`.
+    #[serde(rename = "client_secret_post")]
+    Post,
 }
 
-/// Why there is no new token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum RefreshFailure {
-    /// The refresh token is not valid any more (`invalid_grant`).
+impl AuthStyle {
+    /// Its name in the API and in what is stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthStyle::Basic => "client_secret_basic",
+            AuthStyle::Post => "client_secret_post",
+        }
+    }
+}
+
+/// What the provider knows a tenant by.
+#[derive(Clone, Copy)]
+pub struct Client<'a> {
+    /// The provider's token endpoint.
+    pub token_url: &'a TargetUrl,
+    /// The client's id there.
+    pub client_id: &'a str,
+    /// Its secret; a public client has none, and then sends its id in the form, whatever the style.
+    pub client_secret: Option<&'a Secret>,
+    /// How the secret is shown.
+    pub style: AuthStyle,
+    /// What is asked for; as before without any.
+    pub scopes: Option<&'a [String]>,
+}
+
+/// Why there is no fresh token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshFailure {
+    /// The provider does not accept this refresh token, and never will again.
+    #[error("the provider has revoked the refresh token")]
     Revoked,
-    /// The provider refuses the request or this client, with this code of the standard.
+    /// The provider refuses for another reason: an error code of RFC 6749, section 5.2, or `other`. The refresh token is
+    /// as good as before.
+    #[error("the provider refused: {0}")]
     Rejected(&'static str),
-    /// The provider cannot have taken the refresh token; it wants to be asked again after this time, if it says so.
-    NotTaken(Option<Duration>),
-    /// It may have.
+    /// The provider cannot have used the refresh token up: it was not reached, or is too busy.
+    #[error("the provider could not be asked")]
+    NotConsumed {
+        /// When to come back, where it said so; an hour at most.
+        retry_after: Option<Duration>,
+    },
+    /// The provider may have used the refresh token up, and its answer was lost or could not be read.
+    #[error("the provider's answer was lost")]
     Unknown,
-    /// The provider's address may not be reached, or its URL is none any more.
+    /// The provider's address may not be asked.
+    #[error("the provider's address may not be asked")]
     Forbidden,
 }
 
-impl RefreshFailure {
-    /// For metrics and logs.
-    pub(super) fn word(self) -> &'static str {
-        match self {
-            RefreshFailure::Revoked => "revoked",
-            RefreshFailure::Rejected(_) => "rejected",
-            RefreshFailure::NotTaken(_) => "not_reached",
-            RefreshFailure::Unknown => "unknown",
-            RefreshFailure::Forbidden => "forbidden",
+impl From<Failure> for RefreshFailure {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Forbidden => RefreshFailure::Forbidden,
+            Failure::NotSent => RefreshFailure::NotConsumed { retry_after: None },
+            Failure::Unknown => RefreshFailure::Unknown,
         }
     }
 }
 
-/// Asks the provider. What was not sent is sent a second time, and nothing else.
-pub(super) async fn refresh(
+/// Exchanges a refresh token for a fresh access token. Takes at most [`longest`].
+///
+/// # Errors
+/// What became of the refresh token, as far as it can be known.
+pub async fn refresh(
     outbound: &Outbound,
-    provider: &NewProvider,
+    client: &Client<'_>,
     refresh_token: &Secret,
 ) -> Result<Refreshed, RefreshFailure> {
-    // The settings may have become stricter since the URL was stored.
-    let url = TargetUrl::parse(&provider.token_url, outbound.settings()).map_err(|_| RefreshFailure::Forbidden)?;
-    let scope = provider.scopes.join(" ");
+    let scope = client.scopes.filter(|scopes| !scopes.is_empty()).map(|scopes| scopes.join(" "));
     let mut form = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token.expose())];
-    if !scope.is_empty() {
-        form.push(("scope", &scope));
-    }
-    let basic = match provider.auth_style {
-        AuthStyle::ClientSecretBasic => Some((provider.client_id.as_str(), &provider.client_secret)),
-        AuthStyle::ClientSecretPost => {
-            form.extend([
-                ("client_id", provider.client_id.as_str()),
-                ("client_secret", provider.client_secret.expose()),
-            ]);
+    form.extend(scope.as_deref().map(|scope| ("scope", scope)));
+    let basic = match (client.client_secret, client.style) {
+        (Some(secret), AuthStyle::Basic) => Some((client.client_id, secret)),
+        (Some(secret), AuthStyle::Post) => {
+            form.extend([("client_id", client.client_id), ("client_secret", secret.expose())]);
+            None
+        }
+        (None, _) => {
+            form.push(("client_id", client.client_id));
             None
         }
     };
-    let mut answer = outbound.post_form(&url, basic, &form).await;
-    if matches!(answer, Err(Failure::NotSent)) {
-        answer = outbound.post_form(&url, basic, &form).await;
+    let send = || outbound.post_form(client.token_url, basic, &form);
+    let mut received = send().await;
+    if matches!(received, Err(Failure::NotSent)) {
+        tokio::time::sleep(id::random_part(LONGEST_PAUSE)).await;
+        received = send().await;
     }
-    match answer {
-        Ok(received) => judge(&received),
-        Err(Failure::Forbidden) => Err(RefreshFailure::Forbidden),
-        Err(Failure::NotSent) => Err(RefreshFailure::NotTaken(None)),
-        Err(Failure::Unknown) => Err(RefreshFailure::Unknown),
-    }
+    let received = received?;
+    read_answer(received.status, &received.body, received.retry_after)
 }
 
-fn judge(received: &Received) -> Result<Refreshed, RefreshFailure> {
-    match received.status {
-        200 => parse(&received.body).ok_or(RefreshFailure::Unknown),
-        400 | 401 | 403 => Err(error_of(&received.body)),
-        429 | 503 => Err(RefreshFailure::NotTaken(received.retry_after)),
-        // Also a redirect: where it would have led, nobody knows what was done here.
-        _ => Err(RefreshFailure::Unknown),
-    }
-}
-
-/// Which error it is. The provider's own words go nowhere.
-fn error_of(body: &[u8]) -> RefreshFailure {
-    #[derive(Deserialize)]
-    struct Body {
-        error: String,
-    }
-    match serde_json::from_slice::<Body>(body) {
-        Ok(Body { error }) if error == "invalid_grant" => RefreshFailure::Revoked,
-        Ok(Body { error }) => {
-            RefreshFailure::Rejected(KNOWN_ERRORS.iter().find(|known| **known == error).copied().unwrap_or("other"))
-        }
-        Err(_) => RefreshFailure::Rejected("other"),
-    }
-}
-
-#[derive(Deserialize)]
-struct Body {
-    access_token: String,
-    #[serde(default)]
-    refresh_token: Option<String>,
-    #[serde(default)]
-    token_type: Option<String>,
-    #[serde(default, deserialize_with = "seconds")]
-    expires_in: Option<u64>,
-    #[serde(default)]
-    scope: Option<String>,
-}
-
-/// A number of seconds, which some providers write as text.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Seconds {
-        Number(u64),
-        Text(String),
-        Fraction(f64),
-        None(()),
-    }
-    Ok(match Seconds::deserialize(deserializer)? {
-        Seconds::Number(seconds) => Some(seconds),
-        Seconds::Text(text) => text.trim().parse().ok(),
-        Seconds::Fraction(seconds) if seconds.is_finite() && seconds >= 0.0 => Some(seconds as u64),
-        Seconds::Fraction(_) | Seconds::None(()) => None,
-    })
-}
-
-/// A text that can stand where a secret does.
-fn token(text: String) -> Option<Secret> {
-    let fits = (1..=LONGEST_TOKEN).contains(&text.len()) && !text.chars().any(char::is_control);
-    let secret = Secret::new(text);
-    fits.then_some(secret)
-}
-
-/// Reads a successful answer (section 5.1); members that are not known are passed over.
-fn parse(body: &[u8]) -> Option<Refreshed> {
-    let Body { access_token, refresh_token, token_type, expires_in, scope } = serde_json::from_slice(body).ok()?;
-    Some(Refreshed {
-        access_token: token(access_token)?,
-        refresh_token: match refresh_token.filter(|text| !text.is_empty()) {
-            Some(text) => Some(token(text)?),
-            None => None,
-        },
-        token_type: token_type.filter(|kind| super::bodies::is_token_type(kind)),
-        expires_in: expires_in.map(|seconds| Duration::from_secs(seconds.min(LONGEST_LIFE))),
-        scopes: scope.map(|scope| scope.split_ascii_whitespace().map(str::to_owned).collect()),
-    })
+/// The longest that [`refresh`] can take: nobody else should try for so long.
+pub fn longest(outbound: &Outbound) -> Duration {
+    outbound.connect_timeout() + LONGEST_PAUSE + outbound.settings().timeout
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
-    use zeroize::Zeroizing;
+    use std::io;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
-    fn judged(status: u16, body: &str) -> Result<Refreshed, RefreshFailure> {
-        let body = Zeroizing::new(body.as_bytes().to_vec());
-        judge(&Received { status, body, retry_after: Some(Duration::from_secs(7)) })
+    /// What a refresh comes to where names lead there, and how often one was looked up.
+    async fn refresh_where(names_lead: fn() -> io::Result<Vec<SocketAddr>>) -> (Option<RefreshFailure>, u32) {
+        drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+        let lookups = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&lookups);
+        let outbound = Outbound::with_names(Default::default(), move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            names_lead()
+        });
+        let url = TargetUrl::parse("https://provider.example/token", outbound.settings()).unwrap();
+        let client =
+            Client { token_url: &url, client_id: "c", client_secret: None, style: AuthStyle::Basic, scopes: None };
+        let outcome = refresh(&outbound, &client, &Secret::new("r".into())).await;
+        (outcome.err(), lookups.load(Ordering::SeqCst))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_nothing_can_be_reached_it_is_tried_once_more_and_no_oftener() {
+        let (failure, lookups) = refresh_where(|| Err(io::Error::other("no such name"))).await;
+        assert_eq!((failure, lookups), (Some(RefreshFailure::NotConsumed { retry_after: None }), 2));
+    }
+
+    #[tokio::test]
+    async fn what_is_forbidden_is_not_tried_again() {
+        let (failure, lookups) = refresh_where(|| Ok(vec![([169, 254, 169, 254], 0).into()])).await;
+        assert_eq!((failure, lookups), (Some(RefreshFailure::Forbidden), 1));
     }
 
     #[test]
-    fn a_new_token_is_read_as_providers_write_it() {
-        let full = r#"{"access_token":"a","refresh_token":"r","token_type":"Bearer","expires_in":3600,"scope":"x y","id_token":{}}"#;
-        let Ok(read) = judged(200, full) else { panic!("it is one") };
-        assert_eq!((read.access_token.expose(), read.refresh_token.as_ref().map(Secret::expose)), ("a", Some("r")));
-        assert_eq!(
-            (read.expires_in, read.scopes),
-            (Some(Duration::from_secs(3600)), Some(vec!["x".into(), "y".into()]))
-        );
-        for (expires_in, seconds) in
-            [("\"3599\"", Some(3599)), ("12.7", Some(12)), ("null", None), ("-5", None), ("\"soon\"", None)]
-        {
-            let body = format!(r#"{{"access_token":"a","expires_in":{expires_in}}}"#);
-            let Ok(read) = judged(200, &body) else { panic!("{expires_in}") };
-            assert_eq!(read.expires_in, seconds.map(Duration::from_secs), "{expires_in}");
-            assert!(read.refresh_token.is_none());
-        }
-        let Ok(read) = judged(200, r#"{"access_token":"a","refresh_token":"","token_type":"a b"}"#) else { panic!() };
-        assert!(read.refresh_token.is_none() && read.token_type.is_none());
+    fn the_longest_refresh_connects_twice_and_waits_once() {
+        assert_eq!(longest(&Outbound::new(Default::default())), Duration::from_millis(15_250));
     }
 
     #[test]
-    fn an_answer_without_a_token_may_have_taken_the_old_one() {
-        let long = format!(r#"{{"access_token":"{}"}}"#, "x".repeat(LONGEST_TOKEN + 1));
-        let bodies = [
-            "",
-            "{}",
-            "<html>",
-            r#"{"access_token":""}"#,
-            r#"{"access_token":7}"#,
-            r#"{"access_token":"a\nb"}"#,
-            &long,
-        ];
-        for body in bodies {
-            assert_eq!(judged(200, body).err(), Some(RefreshFailure::Unknown), "{body}");
+    fn a_style_has_one_word_in_code_and_in_json() {
+        for style in [AuthStyle::Basic, AuthStyle::Post] {
+            assert_eq!(serde_json::to_string(&style).unwrap(), format!("{:?}", style.as_str()));
         }
-        for status in [204, 302, 307, 404, 500, 502, 504] {
-            assert_eq!(judged(status, "{}").err(), Some(RefreshFailure::Unknown), "{status}");
-        }
-    }
-
-    #[test]
-    fn refusals_are_told_by_their_code_and_in_no_words_of_the_provider() {
-        for (status, body, failure) in [
-            (400, r#"{"error":"invalid_grant","error_description":"canary"}"#, RefreshFailure::Revoked),
-            (401, r#"{"error":"invalid_grant"}"#, RefreshFailure::Revoked),
-            (401, r#"{"error":"invalid_client"}"#, RefreshFailure::Rejected("invalid_client")),
-            (400, r#"{"error":"canary"}"#, RefreshFailure::Rejected("other")),
-            (400, "canary", RefreshFailure::Rejected("other")),
-            (429, "", RefreshFailure::NotTaken(Some(Duration::from_secs(7)))),
-            (503, "", RefreshFailure::NotTaken(Some(Duration::from_secs(7)))),
-        ] {
-            let found = judged(status, body).err();
-            assert_eq!(found, Some(failure), "{status} {body}");
-            assert!(!format!("{found:?}").contains("canary"));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_answer_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..80)) {
-            prop_assert!(parse(&body).is_none());
-        }
+        assert_eq!(serde_json::from_str::<AuthStyle>(r#""client_secret_post""#).unwrap(), AuthStyle::Post);
     }
 }

@@ -3,6 +3,7 @@
 use super::content::{Part, ProviderDetails, ProviderSecrets, Sealable, read, written};
 use super::keys::{self, RecordName};
 use super::metrics::TokenMetrics;
+use super::oauth::AuthStyle;
 use super::records::{Content, Records, Stored, Written};
 use super::store::Shared;
 use super::types::{Deleted, Error, Put};
@@ -12,24 +13,11 @@ use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
 use crate::db::{self, TenantDb};
 use crate::vault::{TenantVault, VaultError};
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The most providers of a tenant.
 pub const MOST_PROVIDERS: u64 = 1000;
-
-/// How a client proves who it is (RFC 6749, section 2.3.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthStyle {
-    /// In the header, as with Basic authentication.
-    #[default]
-    ClientSecretBasic,
-    /// In the form.
-    ClientSecretPost,
-}
 
 /// The settings of a provider.
 #[derive(Clone)]
@@ -80,8 +68,9 @@ pub struct Providers {
 }
 
 impl Providers {
-    pub(super) fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Providers {
-        Providers { records: Records { db, vault, noted: shared.noted.clone() }, metrics: shared.metrics.clone() }
+    /// The providers in a tenant's data, sealed in its vault.
+    pub fn new(db: TenantDb, vault: TenantVault, shared: &Shared) -> Providers {
+        Providers { records: Records { db, vault }, metrics: shared.metrics.clone() }
     }
 
     pub(super) fn tenant(&self) -> &TenantId {
@@ -105,7 +94,7 @@ impl Providers {
         let content = Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true };
         let record = RecordName::Provider(name.clone());
         Ok(match self.records.write(&record, &content, asked, None, MOST_PROVIDERS).await? {
-            Written::Written { version, key, created, updated } => Put::Stored {
+            Written::Done { version, key, created, updated } => Put::Stored {
                 stored: Box::new(Provider {
                     name: name.clone(),
                     settings: new,

@@ -2,9 +2,11 @@
 -- KEYS: record, its list, sealed-records, sealing-floor, token-expiries, token-expired
 -- ARGV: version that was read (empty where there was none), version that is written, version of the data key, secrets,
 --       details, expires (ms, 0 for none), refreshable (1 or 0), name in the list, member of sealed-records, how many may be
---       in the list, SHA-256 of a lease that must be the last one given (empty for none)
+--       in the list, SHA-256 of a lease that must be the last one given (empty for none), whether the partition was noted (1 or
+--       0)
 -- Returns: {'written', created, updated}, {'changed'} when it is at another version, {'lost'} when the lease is not the last
---          one, {'stale'} when the data key is about to be destroyed, {'full'} when the list is
+--          one, {'unnoted'} when nobody has noted the partition, {'stale'} when the data key is about to be destroyed, {'full'}
+--          when the list is
 local version = redis.call('HGET', KEYS[1], 'version') or ''
 if ARGV[11] ~= '' and redis.call('HGET', KEYS[1], 'lease') ~= ARGV[11] then
   return {'lost'}
@@ -12,7 +14,11 @@ end
 if version ~= ARGV[1] then
   return {'changed'}
 end
-if tonumber(redis.call('GET', KEYS[4]) or '0') > tonumber(ARGV[3]) then
+local floor = redis.call('GET', KEYS[4])
+if not floor and ARGV[12] == '0' then
+  return {'unnoted'}
+end
+if tonumber(floor or '0') > tonumber(ARGV[3]) then
   return {'stale'}
 end
 if version == '' and redis.call('ZCARD', KEYS[2]) >= tonumber(ARGV[10]) then
@@ -23,6 +29,9 @@ local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local created = redis.call('HGET', KEYS[1], 'created') or now
 redis.call('HSET', KEYS[1], 'secrets', ARGV[4], 'details', ARGV[5], 'version', ARGV[2], 'key', ARGV[3], 'created', created,
   'updated', now, 'expires', ARGV[6], 'refreshable', ARGV[7])
+if not floor then
+  redis.call('SET', KEYS[4], '0')
+end
 redis.call('HDEL', KEYS[1], 'lease', 'lease_until', 'revoked', 'retry_at')
 redis.call('ZADD', KEYS[2], 0, ARGV[8])
 redis.call('ZADD', KEYS[3], ARGV[3], ARGV[9])

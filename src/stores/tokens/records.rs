@@ -11,32 +11,20 @@ use super::types::{Deleted, Error};
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::precondition::Precondition;
-use crate::base::text::TenantId;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::vault::{DataKey, TenantVault};
-use quick_cache::sync::Cache;
-use std::sync::Arc;
+use bytes::Bytes;
 
 /// How often a write is tried when others write the same record meanwhile.
 const ATTEMPTS: usize = 16;
-/// The fields that are read, in order.
+/// How many records are read in one round trip: at their largest, some 20 MiB.
+const PER_TRIP: usize = 100;
+/// The fields that are read, in order; lists go without the first one.
 const FIELDS: &[&str] =
     &["secrets", "details", "version", "key", "created", "updated", "expires", "refreshable", "revoked", "retry_at"];
-/// How many partitions are remembered, of all tenants.
-const NOTED: usize = 65_536;
-
-/// Which partitions this process has noted, and the data key for which it did: that a newer one may be used says nothing
-/// of an older one.
-pub struct Noted(Cache<(TenantId, Partition), u32>);
-
-impl Default for Noted {
-    fn default() -> Self {
-        Noted(Cache::new(NOTED))
-    }
-}
 
 /// A record as it is stored.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Stored {
     pub(super) secrets: String,
     pub(super) details: String,
@@ -60,21 +48,28 @@ impl Stored {
         let Some(version) = version.optional_bytes()? else { return Ok(None) };
         let count = |bytes: &[u8]| {
             let text = std::str::from_utf8(bytes).ok();
-            text.and_then(|text| text.parse::<u64>().ok()).ok_or(db::Error::unexpected("a count"))
+            text.and_then(|text| text.parse::<u64>().ok())
         };
         let moment = |millis: u64| (millis > 0).then(|| Timestamp::from_millis(millis));
-        Ok(Some(Stored {
-            secrets: secrets.text()?,
-            details: details.text()?,
-            version: count(&version)?,
-            key: u32::try_from(key.count()?).map_err(|_| db::Error::unexpected("a version"))?,
-            created: Timestamp::from_millis(created.count()?),
-            updated: Timestamp::from_millis(updated.count()?),
-            expires: moment(expires.count()?),
-            is_refreshable: refreshable.count()? == 1,
-            is_revoked: revoked.is_some(),
-            retry_at: retry_at.map(|bytes| count(&bytes)).transpose()?.and_then(moment),
-        }))
+        let stored = || {
+            Some(Stored {
+                secrets: secrets.text().ok()?,
+                details: details.text().ok()?,
+                version: count(&version)?,
+                key: u32::try_from(key.count().ok()?).ok()?,
+                created: Timestamp::from_millis(created.count().ok()?),
+                updated: Timestamp::from_millis(updated.count().ok()?),
+                expires: moment(expires.count().ok()?),
+                is_refreshable: refreshable.count().ok()? == 1,
+                is_revoked: revoked.is_some(),
+                retry_at: match retry_at {
+                    Some(bytes) => moment(count(&bytes)?),
+                    None => None,
+                },
+            })
+        };
+        // One that was damaged is there, and does not open.
+        Ok(Some(stored().unwrap_or_default()))
     }
 }
 
@@ -88,10 +83,21 @@ pub(super) struct Content<'a> {
 
 /// What came of writing.
 pub(super) enum Written {
-    Written { version: u64, key: u32, created: Timestamp, updated: Timestamp },
+    Done { version: u64, key: u32, created: Timestamp, updated: Timestamp },
     VersionMismatch,
     LeaseLost,
     LimitReached,
+}
+
+/// What came of removing what seems to have expired.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Expired {
+    /// It had, and is gone.
+    Now,
+    /// It was gone.
+    Gone,
+    /// It has not, or was replaced meanwhile.
+    NotYet,
 }
 
 /// The sealed records of one tenant.
@@ -99,14 +105,13 @@ pub(super) enum Written {
 pub(super) struct Records {
     pub(super) db: TenantDb,
     pub(super) vault: TenantVault,
-    pub(super) noted: Arc<Noted>,
 }
 
 impl Records {
     /// The same, for somebody who waits for nothing.
     pub(super) fn in_background(&self) -> Records {
         let (db, vault) = (self.db.by(Deadline::NONE), self.vault.by(Deadline::NONE));
-        Records { db, vault, noted: self.noted.clone() }
+        Records { db, vault }
     }
 
     /// The record as it is; one round trip of one command.
@@ -114,10 +119,33 @@ impl Records {
         Stored::read(self.db.run(Command::hmget(&name.key(&self.db), FIELDS)).await?.array()?)
     }
 
-    /// The same of several, in one round trip.
+    /// The same of several, some in one round trip.
     pub(super) async fn read_many(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
-        let reads = names.iter().map(|name| Command::hmget(&name.key(&self.db), FIELDS)).collect();
-        self.db.pipeline(reads).await?.into_iter().map(|reply| Stored::read(reply.array()?)).collect()
+        self.read_fields(names, FIELDS).await
+    }
+
+    /// The same without their secrets, for lists.
+    pub(super) async fn read_listed(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
+        self.read_fields(names, FIELDS.get(1..).unwrap_or_default()).await
+    }
+
+    async fn read_fields(
+        &self,
+        names: &[RecordName],
+        fields: &[&'static str],
+    ) -> Result<Vec<Option<Stored>>, db::Error> {
+        let mut all = Vec::with_capacity(names.len());
+        for some in names.chunks(PER_TRIP) {
+            let reads = some.iter().map(|name| Command::hmget(&name.key(&self.db), fields)).collect();
+            for reply in self.db.pipeline(reads).await? {
+                let mut values = reply.array()?;
+                if values.len() < FIELDS.len() {
+                    values.insert(0, Reply::Bulk(Bytes::new()));
+                }
+                all.push(Stored::read(values)?);
+            }
+        }
+        Ok(all)
     }
 
     /// The version of the record; nothing where there is none.
@@ -152,6 +180,7 @@ impl Records {
         most: u64,
     ) -> Result<Written, Error> {
         let mut key = self.vault.newest().await?;
+        let mut is_noted = false;
         for _ in 0..ATTEMPTS {
             let version = self.version(name).await?;
             if lease.is_some() && version.is_none() {
@@ -159,10 +188,6 @@ impl Records {
             }
             if !asked.holds(version) {
                 return Ok(Written::VersionMismatch);
-            }
-            if !self.note(name.partition(), &key).await? {
-                key = self.vault.newest_now().await?;
-                continue;
             }
             let next = version.unwrap_or(0) + 1;
             let seal = |part, text| name.seal(&key, part, next, text);
@@ -187,18 +212,25 @@ impl Records {
                 .arg(name.listed().to_owned())
                 .arg(name.member())
                 .number(most)
-                .arg(lease.unwrap_or_default().to_owned());
+                .arg(lease.unwrap_or_default().to_owned())
+                .number(u8::from(is_noted));
             let mut answer = self.db.run(command).await?.array()?.into_iter();
             let mut following = || answer.next().ok_or(db::Error::unexpected("a further answer"));
             match following()?.text()?.as_str() {
                 "written" => {
                     let (created, updated) = (following()?.count()?, following()?.count()?);
                     let [created, updated] = [created, updated].map(Timestamp::from_millis);
-                    return Ok(Written::Written { version: next, key: key.version(), created, updated });
+                    return Ok(Written::Done { version: next, key: key.version(), created, updated });
                 }
                 "changed" => {}
                 "lost" => return Ok(Written::LeaseLost),
                 "full" => return Ok(Written::LimitReached),
+                "unnoted" => {
+                    is_noted = self.note(partition, &key).await?;
+                    if !is_noted {
+                        key = self.vault.newest_now().await?;
+                    }
+                }
                 "stale" => key = self.vault.newest_now().await?,
                 _ => return Err(db::Error::unexpected("a known word").into()),
             }
@@ -206,19 +238,12 @@ impl Records {
         Err(Error::Contended)
     }
 
-    /// Sees to it that the partition is known before something is sealed in it under this data key: whether that may be.
+    /// Sees to it that the partition is known before something is sealed in it under this data key: whether that may be. That
+    /// it is known stands in the partition itself, as its floor: it is forgotten with it when the tenant is deleted.
     async fn note(&self, partition: Partition, key: &DataKey) -> Result<bool, db::Error> {
-        let place = (self.db.tenant().clone(), partition);
-        if self.noted.0.get(&place).is_some_and(|noted| noted <= key.version()) {
-            return Ok(true);
-        }
         let keys = [keys::partitions(&self.db), keys::floor(&self.db, Partition::FIRST)];
         let note = Command::script(&NOTE, &keys.each_ref()).arg(partition.digits()).number(key.version());
-        let may = self.db.run(note).await?.int()? == 1;
-        if may {
-            self.noted.0.insert(place, key.version());
-        }
-        Ok(may)
+        Ok(self.db.run(note).await?.int()? == 1)
     }
 
     /// Removes a record, if it is what was asked for.
@@ -244,9 +269,13 @@ impl Records {
         Err(Error::Contended)
     }
 
-    /// Removes a record that has expired; for a day, it is remembered that it has.
-    pub(super) async fn expire(&self, name: &RecordName) -> Result<bool, db::Error> {
-        Ok(self.run_remove(name, None, true).await? == 1)
+    /// Removes a record that has expired, by the backend's clock; for a day, it is remembered that it has.
+    pub(super) async fn expire(&self, name: &RecordName) -> Result<Expired, db::Error> {
+        Ok(match self.run_remove(name, None, true).await? {
+            1 => Expired::Now,
+            0 => Expired::Gone,
+            _ => Expired::NotYet,
+        })
     }
 
     async fn run_remove(&self, name: &RecordName, version: Option<u64>, expired: bool) -> Result<i64, db::Error> {

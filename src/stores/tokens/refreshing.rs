@@ -8,15 +8,16 @@
 use super::keys::RecordName;
 use super::leases::{Refresher, Settlement};
 use super::metrics::TokenMetrics;
-use super::oauth::{self, RefreshFailure, Refreshed};
+use super::oauth::{self, Client, RefreshFailure, Refreshed};
 use super::providers::{NewProvider, Provider, Providers};
 use super::store::{Tokens, record};
 use super::types::{Error, LeaseOutcome, Leased, NewToken, Put, Read, Token};
 use crate::base::clock::Clock;
 use crate::base::id;
 use crate::base::precondition::Precondition;
+use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
-use crate::outbound::Outbound;
+use crate::outbound::{Outbound, TargetUrl};
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use std::collections::HashMap;
@@ -63,15 +64,11 @@ impl Refreshing {
         self.providers.remove(&(tenant.clone(), provider.clone()));
     }
 
-    /// The settings by which the token is to be refreshed now; nothing where it is not.
+    /// The provider that is to refresh the token by now; nothing where there is none, or it is early yet.
     pub(super) async fn due(&self, providers: &Providers, token: &Token) -> Result<Option<Arc<Provider>>, Error> {
         let Some(end) = token.summary.expires_at.filter(|_| token.refresh_token.is_some()) else { return Ok(None) };
-        let now = providers.now();
-        if token.retry_at.is_some_and(|at| at > now) {
-            return Ok(None);
-        }
         let provider = self.provider(providers, &token.summary.provider).await?;
-        Ok(provider.filter(|provider| end <= now + provider.settings.refresh_before))
+        Ok(provider.filter(|provider| end <= providers.now() + provider.settings.refresh_before))
     }
 
     async fn provider(&self, providers: &Providers, name: &Name) -> Result<Option<Arc<Provider>>, Error> {
@@ -142,9 +139,7 @@ impl Flight {
     /// What became of it, in a word.
     async fn refresh(&self) -> Result<&'static str, Error> {
         let (_, user, provider) = &self.place;
-        let timeout = self.refreshing.outbound.settings().timeout;
-        // Twice the provider's time, for what was not sent is sent again.
-        let ttl = timeout * 2 + STORING;
+        let ttl = oauth::longest(&self.refreshing.outbound) + STORING;
         let begun = Instant::now();
         while begun.elapsed() < ttl {
             match self.tokens.lease_for(user, provider, ttl, Refresher::Server).await? {
@@ -173,20 +168,35 @@ impl Flight {
             self.tokens.settle(&self.name(), &leased.lease, Settlement::Unneeded).await?;
             return Ok("elsewhere");
         };
-        match oauth::refresh(&self.refreshing.outbound, &self.provider.settings, refresh_token).await {
+        match self.ask(refresh_token).await {
             Ok(refreshed) => self.store(&leased, refreshed, until).await,
             Err(failure) => {
                 let settlement = match failure {
                     RefreshFailure::Revoked => Settlement::Revoked,
-                    RefreshFailure::NotTaken(pause) => Settlement::Failed(pause.unwrap_or(PAUSE)),
+                    RefreshFailure::NotConsumed { retry_after } => Settlement::Failed(retry_after.unwrap_or(PAUSE)),
                     RefreshFailure::Rejected(_) | RefreshFailure::Forbidden => Settlement::Failed(PAUSE),
                     RefreshFailure::Unknown => Settlement::Failed(LONG_PAUSE),
                 };
-                tracing::warn!(failure = failure.word(), "a provider did not refresh a token");
+                tracing::warn!(%failure, "a token was not refreshed");
                 self.tokens.settle(&self.name(), &leased.lease, settlement).await?;
-                Ok(failure.word())
+                Ok(word(failure))
             }
         }
+    }
+
+    /// Asks the provider.
+    async fn ask(&self, refresh_token: &Secret) -> Result<Refreshed, RefreshFailure> {
+        let (outbound, settings) = (&self.refreshing.outbound, &self.provider.settings);
+        // What may be reached may have become less since the URL was stored.
+        let url = TargetUrl::parse(&settings.token_url, outbound.settings()).map_err(|_| RefreshFailure::Forbidden)?;
+        let client = Client {
+            token_url: &url,
+            client_id: &settings.client_id,
+            client_secret: Some(&settings.client_secret),
+            style: settings.auth_style,
+            scopes: Some(&settings.scopes),
+        };
+        oauth::refresh(outbound, &client, refresh_token).await
     }
 
     /// Stores the new token in place of the one that the provider has taken.
@@ -215,22 +225,17 @@ impl Flight {
     }
 }
 
+/// For metrics.
+fn word(failure: RefreshFailure) -> &'static str {
+    match failure {
+        RefreshFailure::Revoked => "revoked",
+        RefreshFailure::Rejected(_) => "rejected",
+        RefreshFailure::NotConsumed { .. } => "not_consumed",
+        RefreshFailure::Unknown => "unknown",
+        RefreshFailure::Forbidden => "forbidden",
+    }
+}
+
 fn is_due(tokens: &Tokens, token: &Token, settings: &NewProvider) -> bool {
     token.summary.expires_at.is_some_and(|end| end <= tokens.now() + settings.refresh_before)
-}
-
-/// What a reader gets who asked while the token was due.
-pub(super) enum Outcome {
-    /// As good a token as there is, or none.
-    Read(Read),
-    /// It is past its end, and there is no other yet.
-    Failed,
-}
-
-/// What is read after a refresh was tried: a token past its end is none.
-pub(super) fn outcome(tokens: &Tokens, read: Read) -> Outcome {
-    match read {
-        Read::Found(token) if token.summary.expires_at.is_some_and(|end| end <= tokens.now()) => Outcome::Failed,
-        read => Outcome::Read(read),
-    }
 }

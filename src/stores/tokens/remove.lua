@@ -17,12 +17,15 @@ if ARGV[4] == 'expired' then
   if refreshable == '1' or expires == 0 or expires > time[1] * 1000 + math.floor(time[2] / 1000) then
     return 3
   end
-  redis.call('SET', KEYS[5], '1', 'PX', '86400000')
-else
-  redis.call('DEL', KEYS[5])
 end
+-- A full Redis takes what grows from a script that has deleted something first: this is what makes room.
 redis.call('DEL', KEYS[1])
 redis.call('ZREM', KEYS[2], ARGV[1])
 redis.call('ZREM', KEYS[3], ARGV[2])
 redis.call('ZREM', KEYS[4], ARGV[2])
+if ARGV[4] == 'expired' then
+  redis.call('SET', KEYS[5], '1', 'PX', '86400000')
+else
+  redis.call('DEL', KEYS[5])
+end
 return 1

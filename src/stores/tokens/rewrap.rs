@@ -3,12 +3,12 @@
 
 use super::content::Part;
 use super::keys::{self, RecordName};
-use super::records::{Noted, Records};
+use super::records::Records;
 use super::scripts::{FLOOR, REWRAP};
 use super::types::Error;
 use crate::db::{self, Command, Partition, Reply, TenantDb};
 use crate::vault::{DataKey, TenantVault, VaultError};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 /// How many commands go in one round trip.
 const PER_TRIP: usize = 256;
@@ -31,18 +31,27 @@ pub struct SealedRecords(Records);
 impl SealedRecords {
     /// Those in a tenant's data.
     pub fn new(db: TenantDb, vault: TenantVault) -> SealedRecords {
-        SealedRecords(Records { db, vault, noted: Arc::new(Noted::default()) })
+        SealedRecords(Records { db, vault })
     }
 
-    /// The partitions in which something may be sealed, in order.
+    /// The partitions in which something may be sealed, in order. The first one always is among them: its floor is raised
+    /// before anybody asks.
     pub async fn partitions(&self) -> Result<Vec<Partition>, db::Error> {
         let all = Command::zrange_after(&keys::partitions(&self.0.db), None, 256);
         let digits = |reply: Reply| Partition::parse(&reply.text()?).ok_or(db::Error::unexpected("a partition"));
-        self.0.db.run(all).await?.array()?.into_iter().map(digits).collect()
+        let mut all: BTreeSet<Partition> =
+            self.0.db.run(all).await?.array()?.into_iter().map(digits).collect::<Result<_, _>>()?;
+        all.insert(Partition::FIRST);
+        Ok(all.into_iter().collect())
     }
 
     /// How many records are under each of these data keys.
     pub async fn census(&self, versions: &[u32]) -> Result<Vec<u64>, db::Error> {
+        Ok(self.census_and_cost(versions).await?.0)
+    }
+
+    /// The same, and how many commands it took.
+    pub async fn census_and_cost(&self, versions: &[u32]) -> Result<(Vec<u64>, usize), db::Error> {
         let partitions = self.partitions().await?;
         let mut counts = vec![0; versions.len()];
         for some in partitions.chunks((PER_TRIP / versions.len().max(1)).max(1)) {
@@ -56,7 +65,7 @@ impl SealedRecords {
                 counts.get_mut(place).into_iter().for_each(|count| *count += reply);
             }
         }
-        Ok(counts)
+        Ok((counts, 1 + partitions.len() * versions.len()))
     }
 
     /// From now on nothing is written under a data key that is older than this.

@@ -2,6 +2,7 @@
 
 mod handlers;
 mod providers;
+mod vault;
 
 use super::answers::{LeaseAnswer, ProviderAnswer, SummaryAnswer, TokenAnswer};
 use super::bodies::{LeaseBody, ProviderBody, TokenBody};
@@ -20,6 +21,8 @@ use crate::outbound::Outbound;
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use crate::vault::Vault;
 use std::sync::Arc;
+
+pub use vault::OpenVault;
 
 const READ: Scope = Scope::new(Area::Tokens, Access::Read);
 const WRITE: Scope = Scope::new(Area::Tokens, Access::Write);
@@ -64,14 +67,20 @@ impl Opens for OpenTokens {
         let vault = self.vault.of(&tenant.id, deadline);
         Served {
             tokens: Tokens::new(db.clone(), vault.clone(), &self.shared),
-            providers: Providers::new(db, vault, &self.shared),
+            providers: Providers::new(db, vault.clone(), &self.shared),
+            vault,
             refreshing: self.refreshing.clone(),
             deadline,
         }
     }
 }
 
-/// The table.
+/// The table for operators.
+pub fn vault_endpoints() -> Endpoints {
+    vault::endpoints()
+}
+
+/// The table for tenants.
 pub fn endpoints() -> Endpoints {
     tokens().and(oauth_providers())
 }
@@ -98,7 +107,7 @@ fn tokens() -> Endpoints {
         .answers_empty(204, "Destroyed")
         .refuses(refusals!(TokenNotFound, VersionMismatch, EditConflict))
         .post("/{provider}/lease", WRITE, handlers::lease)
-        .says("Asks to be the one who refreshes a token: one caller at a time is")
+        .says("Asks to be the one who refreshes a token: one caller at a time is. Needs `tokens:read` too, for the token comes with it")
         .may_take::<LeaseBody>()
         .answers::<LeaseAnswer>(200, "Whether the caller is, with the token if so")
         .refuses(refusals!(TokenNotFound, TokenExpired, TokenRevoked, StorageFull))

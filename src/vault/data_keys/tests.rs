@@ -81,7 +81,7 @@ async fn many_who_need_the_first_data_key_at_once_make_one() {
     for text in sealed {
         assert_eq!(open(&servers[0], &text).await.unwrap(), b"secret");
     }
-    assert_eq!(servers[0].list(&acme()).await.unwrap().len(), 1);
+    assert_eq!(servers[0].list(&acme(), Deadline::NONE).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn root_keys_roll_over_two_servers_and_every_text_opens_at_each_step() {
     }
     let server = world.server(&['b', 'a']);
     assert_eq!(server.rotate(&acme()).await.unwrap(), 2);
-    let listed = server.list(&acme()).await.unwrap();
+    let listed = server.list(&acme(), Deadline::NONE).await.unwrap();
     let roots = [ring(&['a']).current().0, ring(&['b']).current().0];
     assert_eq!(listed.iter().map(|key| (key.version, key.root)).collect::<Vec<_>>(), [(1, roots[0]), (2, roots[1])]);
 }
@@ -163,7 +163,10 @@ async fn a_data_key_that_was_destroyed_opens_nothing_and_its_version_does_not_co
     assert_eq!(open(&vault, &new).await.unwrap(), b"secret");
     vault.destroy(&acme(), &[2]).await.unwrap();
     seal(&vault).await;
-    assert_eq!(vault.list(&acme()).await.unwrap().iter().map(|key| key.version).collect::<Vec<_>>(), [3]);
+    assert_eq!(
+        vault.list(&acme(), Deadline::NONE).await.unwrap().iter().map(|key| key.version).collect::<Vec<_>>(),
+        [3]
+    );
     assert_eq!(vault.roots_in_use(Deadline::NONE).await.unwrap(), [(ring(&['a']).current().0, 1)]);
 }
 
@@ -213,4 +216,21 @@ async fn nothing_of_a_data_key_can_be_read_in_the_backend() {
     assert_eq!(wrapped.len(), ((13 + 32 + 12 + 32 + 32 + 16) * 4usize).div_ceil(3), "ciphertext and nothing else");
     let unwrapped = vault.get(&acme(), 1, Deadline::NONE).await.unwrap();
     assert_eq!(unwrapped.open(&wrapped, PLACE), Err(super::super::Unopenable));
+}
+
+#[tokio::test]
+async fn a_server_that_knew_the_keys_of_a_tenant_does_not_take_them_for_those_of_one_that_came_after_it() {
+    let world = World::new().await;
+    let (one, other) = (world.server(&['a']), world.server(&['a']));
+    seal(&one).await;
+    open(&other, &seal(&other).await).await.unwrap();
+    one.destroy_all(&acme()).await.unwrap();
+    // Another tenant of that id; its first data key is made by this server.
+    let sealed_by_one = seal(&one).await;
+    world.clock.advance(Duration::from_secs(60));
+    let sealed_by_other = seal(&other).await;
+    let fresh = world.server(&['a']);
+    assert_eq!(open(&fresh, &sealed_by_one).await.unwrap(), b"secret");
+    assert_eq!(open(&fresh, &sealed_by_other).await.map_err(|_| "lost for ever").unwrap(), b"secret");
+    assert_eq!(open(&other, &sealed_by_one).await.unwrap(), b"secret");
 }

@@ -25,6 +25,7 @@ mod revoke;
 mod sessions;
 mod storage;
 mod time;
+mod tokens;
 
 use crate::harness::app::{App, Caller, On};
 use reqwest::StatusCode;

@@ -19,6 +19,9 @@ use std::thread::JoinHandle;
 /// The admin key of every test application.
 pub const ADMIN_KEY: &str = "adm_0123456789abcdefghijklmnopqrstuvwxyz";
 
+/// The root key of every test application.
+pub const ROOT_KEY: &str = "c0ffee0123456789c0ffee0123456789c0ffee0123456789c0ffee0123456789";
+
 /// On which backend an application runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum On {
@@ -87,6 +90,7 @@ impl App {
         let mut all = vec![("ADMIN_API_KEY", ADMIN_KEY), ("WORKERS", "1"), ("REDIS_KEY_PREFIX", &prefix)];
         // Tests ask more often than anybody may by default; those of the limit switch it on.
         all.push(("RATE_LIMIT_ENABLED", "false"));
+        all.push(("TOKEN_ENCRYPTION_KEY", ROOT_KEY));
         all.extend(variables);
         // An empty value takes a variable away again.
         let all: BTreeMap<&str, &str> = all.into_iter().collect();

@@ -4,6 +4,7 @@ pub mod app;
 pub mod backend;
 pub mod chaos_proxy;
 pub mod loss;
+pub mod oauth_server;
 pub mod operations;
 pub mod raw;
 pub mod redis_server;

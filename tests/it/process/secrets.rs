@@ -31,6 +31,22 @@ async fn walk(anyone: &Caller) -> Vec<String> {
     keep(&session);
     let chosen = tenant.put("/v1/sessions/canary-id", json!({"user_id": "canary-user"})).await;
     keep(&chosen.json());
+    // Names are told in the audit log; what they name is not.
+    let token = json!({"access_token": "canary-access", "refresh_token": "canary-refresh", "scopes": ["canary-scope"],
+        "token_type": "canary-type", "metadata": {"canary-member": "canary-data"}, "expires_in": "60s"});
+    tenant.put("/v1/tokens/alice/google", token).await;
+    let provider = json!({"token_url": "https://canary-host.invalid/canary-path", "client_id": "canary-client",
+        "client_secret": "canary-secret", "scopes": ["canary-scope"]});
+    tenant.put("/v1/oauth/providers/google", provider).await;
+    keep(&tenant.get("/v1/tokens/alice/google").await.json());
+    let leased = tenant.post("/v1/tokens/alice/google/lease", json!({})).await.json();
+    tenant
+        .with("x-refresh-lease", "canary-lease")
+        .put("/v1/tokens/alice/google", json!({"access_token": "canary"}))
+        .await;
+    keep(&json!({"key": leased["lease"]}));
+    admin.post("/admin/v1/vault/rotate", json!({})).await;
+    admin.post("/admin/v1/vault/rewrap", json!({})).await;
     let refreshed =
         tenant.post("/v1/sessions/refresh", json!({"refresh_token": session["refresh_token"]})).await.json();
     keep(&refreshed);

@@ -22,6 +22,7 @@ pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
 pub use wording::KeyLocking;
 
 use super::{Execution, RedisTransport};
+use crate::base::duration;
 use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
 use mark::Marks;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
@@ -252,8 +253,6 @@ fn without_answer(error: &reqwest::Error) -> Error {
 /// How long to wait, if the endpoint says so in seconds. A date (RFC 9110, section 10.2.3) is passed over: it is
 /// right only where two clocks agree, and whoever throttles an API counts seconds.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    // More digits than fit are a very long time.
-    is_number.then(|| Duration::from_secs(text.parse().unwrap_or(u64::MAX)).min(LONGEST_RETRY_AFTER))
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?;
+    duration::whole_seconds(text.trim()).map(|wait| wait.min(LONGEST_RETRY_AFTER))
 }

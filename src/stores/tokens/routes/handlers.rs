@@ -2,14 +2,15 @@
 
 use super::super::answers::{LeaseAnswer, SummaryAnswer, TokenAnswer};
 use super::super::bodies::{BodyFault, LeaseBody, TokenBody};
-use super::super::refreshing::Outcome as Refreshed;
+use super::super::served::Outcome as Refreshed;
 use super::super::store::MOST_TOKENS;
 use super::super::types::{Deleted, Error, LeaseId, LeaseOutcome, Put, Read};
-use super::OpenTokens;
+use super::{OpenTokens, READ};
 use crate::base::code::Code;
+use crate::base::duration::millis;
 use crate::base::text::Name;
-use crate::http::{Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
-use actix_web::http::header::LOCATION;
+use crate::http::{Actor, Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
+use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -27,7 +28,7 @@ pub(super) async fn put(
     (audit, request): (Audit, HttpRequest),
     Json(body): Json<TokenBody>,
 ) -> Outcome {
-    let (tokens, lease) = (&served.tokens, lease_of(&request)?);
+    let (tokens, lease) = (served.tokens()?, lease_of(&request)?);
     let new = body.token(tokens.now())?;
     match tokens.put(&user, &provider, &new, &asked.0, lease.as_ref()).await? {
         Put::Stored { stored, is_new } => {
@@ -65,8 +66,10 @@ pub(super) async fn read(
 ) -> Outcome {
     let read = match served.read(&user, &provider).await? {
         Refreshed::Read(read) => read,
-        Refreshed::Failed => {
-            return Err(Problem::new(Code::TokenRefreshFailed, "The token is past its end. Ask again later."));
+        Refreshed::Failed(pause) => {
+            let seconds = HeaderValue::from(millis(pause).div_ceil(1000).max(1));
+            let problem = Problem::new(Code::TokenRefreshFailed, "The token is past its end. Ask again later.");
+            return Err(problem.with_header(RETRY_AFTER, seconds));
         }
     };
     let token = match read {
@@ -87,7 +90,7 @@ pub(super) async fn list(Scoped(served): Store, PathArg(user): PathArg<Name>, pa
     if page.after.as_deref().is_some_and(|after| Name::parse(after).is_err()) {
         return Err(PageRequest::foreign_cursor());
     }
-    let listed = served.tokens.list(&user, page.after.as_deref(), page.limit).await?;
+    let listed = served.tokens()?.list(&user, page.after.as_deref(), page.limit).await?;
     page.answer(listed.items.into_iter().map(SummaryAnswer::from).collect(), listed.next.as_deref())
 }
 
@@ -98,7 +101,7 @@ pub(super) async fn delete(
     asked: Preconditions,
     audit: Audit,
 ) -> Outcome {
-    match served.tokens.delete(&user, &provider, &asked.0).await? {
+    match served.tokens()?.delete(&user, &provider, &asked.0).await? {
         Deleted::Deleted => {
             audit.secret("token.delete", served.tokens.tenant().as_str(), &[user.as_str(), provider.as_str()]);
             Ok(HttpResponse::NoContent().finish())
@@ -112,10 +115,16 @@ pub(super) async fn lease(
     Scoped(served): Store,
     PathArg(user): PathArg<Name>,
     PathArg(provider): PathArg<Name, 1>,
-    audit: Audit,
+    (actor, audit): (Actor, Audit),
     OptionalJson(body): OptionalJson<LeaseBody>,
 ) -> Outcome {
-    match LeaseAnswer::new(served.tokens.lease(&user, &provider, body.ttl()?).await?) {
+    if !actor.may(READ) {
+        return Err(Problem::new(
+            Code::InsufficientScope,
+            format!("This needs the scope {READ} too: the token comes with it."),
+        ));
+    }
+    match LeaseAnswer::new(served.tokens()?.lease(&user, &provider, body.ttl()?).await?) {
         Ok(answer) => {
             if answer.is_granted() {
                 audit.secret("token.lease", served.tokens.tenant().as_str(), &[user.as_str(), provider.as_str()]);

@@ -20,7 +20,7 @@ pub(super) async fn put(
     Json(body): Json<ProviderBody>,
 ) -> Outcome {
     let new = body.provider(served.refreshing.outbound())?;
-    match served.providers.put(&name, new, &asked.0).await? {
+    match served.providers()?.put(&name, new, &asked.0).await? {
         Put::Stored { stored, is_new } => {
             served.refreshing.forget(served.tokens.tenant(), &name);
             audit.secret("provider.put", served.tokens.tenant().as_str(), &[name.as_str()]);
@@ -40,7 +40,7 @@ pub(super) async fn put(
 }
 
 pub(super) async fn read(Scoped(served): Store, PathArg(name): PathArg<Name>, asked: Preconditions) -> Outcome {
-    let provider = served.providers.read(&name).await?.ok_or_else(absent)?;
+    let provider = served.providers()?.read(&name).await?.ok_or_else(absent)?;
     let tag = etag(provider.version);
     if asked.0.is_known(provider.version) {
         return Ok(HttpResponse::NotModified().insert_header(tag).finish());
@@ -55,7 +55,7 @@ pub(super) async fn list(Scoped(served): Store, page: PageRequest) -> Outcome {
     if page.after.as_deref().is_some_and(|after| Name::parse(after).is_err()) {
         return Err(PageRequest::foreign_cursor());
     }
-    let (found, next): (Vec<Provider>, _) = served.providers.list(page.after.as_deref(), page.limit).await?;
+    let (found, next): (Vec<Provider>, _) = served.providers()?.list(page.after.as_deref(), page.limit).await?;
     page.answer(found.into_iter().map(ProviderAnswer::from).collect(), next.as_deref())
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn delete(
     asked: Preconditions,
     audit: Audit,
 ) -> Outcome {
-    match served.providers.delete(&name, &asked.0).await? {
+    match served.providers()?.delete(&name, &asked.0).await? {
         Deleted::Deleted => {
             served.refreshing.forget(served.tokens.tenant(), &name);
             audit.secret("provider.delete", served.tokens.tenant().as_str(), &[name.as_str()]);

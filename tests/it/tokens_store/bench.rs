@@ -1,0 +1,147 @@
+//! The tokens of a tenant over a backend, as one server has them, with every script noted that runs.
+
+use crate::harness::backend::Backend;
+use agentapi::base::clock::{SystemClock, Timestamp};
+use agentapi::base::deadline::Deadline;
+use agentapi::base::secret::Secret;
+use agentapi::base::text::{Name, TenantId};
+use agentapi::db::transport::{Execution, RedisTransport};
+use agentapi::db::{BackendClock, Batch, Database, Effect, Partition};
+use agentapi::stores::tokens::{NewToken, Providers, Rewrapped, SealedRecords, Shared, Tokens};
+use agentapi::tenancy::{NewTenant, Registry, RegistrySettings, SteadyClock};
+use agentapi::vault::{KeyRing, TenantVault, Vault};
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+/// Notes scripts, and repeats what may be repeated, as a retry does whose first answer was lost.
+struct Noting {
+    inner: Arc<dyn RedisTransport>,
+    ran: Mutex<BTreeSet<&'static str>>,
+    twice: bool,
+}
+
+impl RedisTransport for Noting {
+    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
+        let scripts = batch.commands().iter().filter_map(|command| command.running()).map(|script| script.name());
+        self.ran.lock().unwrap().extend(scripts.filter(|name| name.starts_with("tokens/")));
+        Box::pin(async move {
+            if self.twice && batch.effect() != Effect::Once {
+                drop(self.inner.execute(batch).await?);
+            }
+            self.inner.execute(batch).await
+        })
+    }
+}
+
+pub struct Bench {
+    pub vault: Vault,
+    tenant: TenantId,
+    database: Database,
+    noting: Arc<Noting>,
+    backend: Arc<Backend>,
+    ring: KeyRing,
+    shared: Shared,
+    prefix: String,
+}
+
+pub fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+pub fn token(access: &str, refresh: Option<&str>, expires_at: Option<Timestamp>) -> NewToken {
+    NewToken {
+        access_token: Secret::new(access.to_owned()),
+        refresh_token: refresh.map(|text| Secret::new(text.to_owned())),
+        token_type: "Bearer".to_owned(),
+        scopes: vec!["s".to_owned()],
+        expires_at,
+        metadata: Default::default(),
+    }
+}
+
+impl Bench {
+    pub async fn on(backend: Backend, twice: bool) -> Bench {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let prefix = format!("tokens{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let noting = Arc::new(Noting { inner: backend.transport.clone(), ran: Mutex::default(), twice });
+        let database = Database::new(noting.clone(), &prefix, BackendClock::new(Arc::new(SystemClock)));
+        let tenant = TenantId::parse("acme").unwrap();
+        let registry = Registry::new(database.system(), Arc::new(SteadyClock::start()), RegistrySettings::default());
+        registry.create_tenant(NewTenant::plain(tenant.clone())).await.unwrap();
+        let ring = KeyRing::random().unwrap();
+        let vault = Vault::new(Some(ring.clone()), database.system(), Arc::new(SteadyClock::start()));
+        Bench { vault, tenant, database, noting, backend: Arc::new(backend), ring, shared: Shared::default(), prefix }
+    }
+
+    /// Another server over the same backend, which has used its vault already.
+    pub async fn another_server(&self) -> Bench {
+        let vault = Vault::new(Some(self.ring.clone()), self.database.system(), Arc::new(SteadyClock::start()));
+        let server = Bench {
+            vault,
+            tenant: self.tenant.clone(),
+            database: self.database.clone(),
+            noting: self.noting.clone(),
+            backend: self.backend.clone(),
+            ring: self.ring.clone(),
+            shared: Shared::default(),
+            prefix: self.prefix.clone(),
+        };
+        server.tenant_vault().newest().await.unwrap();
+        server
+    }
+
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    fn tenant_vault(&self) -> TenantVault {
+        self.vault.of(&self.tenant, Deadline::NONE)
+    }
+
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.database.tenant(&self.tenant), self.tenant_vault(), &self.shared)
+    }
+
+    pub fn providers(&self) -> Providers {
+        Providers::new(self.database.tenant(&self.tenant), self.tenant_vault(), &self.shared)
+    }
+
+    pub fn all_sealed_records(&self) -> SealedRecords {
+        SealedRecords::new(self.database.tenant(&self.tenant), self.tenant_vault())
+    }
+
+    /// Gives the tenant a new data key: its version.
+    pub async fn rotated(&self) -> u32 {
+        self.vault.rotate(&self.tenant).await.unwrap()
+    }
+
+    pub async fn rewrap(&self, partition: Partition, key: u32, skip: u64) -> Rewrapped {
+        let key = self.tenant_vault().get(key).await.unwrap();
+        self.all_sealed_records().rewrap(partition, &key, skip, 100).await.unwrap()
+    }
+
+    /// Destroys the tenant's data keys and deletes everything of these users, as when the tenant is deleted.
+    pub async fn delete_everything_of(&self, users: &[Name]) {
+        self.vault.destroy_all(&self.tenant).await.unwrap();
+        let partitions = users.iter().map(|user| Partition::of(user.as_str())).chain([Partition::FIRST]);
+        let of_partition = ["sealed-records", "sealing-floor", "sealed-partitions"].map(str::to_owned);
+        let of_users = users.iter().flat_map(|user| [format!("token:{user}:p"), format!("user-tokens:{user}")]);
+        let families: Vec<String> = of_partition.into_iter().chain(of_users).collect();
+        for partition in partitions.collect::<BTreeSet<_>>() {
+            let tag = format!("{}:{{{}:{}}}", self.prefix, self.tenant, partition.digits());
+            let keys = families.iter().map(|family| format!("{tag}:{family}"));
+            let words = std::iter::once("DEL".to_owned()).chain(keys);
+            self.backend.say(words.collect::<Vec<_>>()).await.count().unwrap();
+        }
+    }
+
+    /// The scripts of the slice that have run.
+    pub fn ran(&self) -> BTreeSet<&'static str> {
+        self.noting.ran.lock().unwrap().clone()
+    }
+
+    pub fn says_twice(&self) -> bool {
+        self.noting.twice
+    }
+}
