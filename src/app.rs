@@ -36,6 +36,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stores::{Ground, Stores};
 use tenant_deletion::TenantDeletion;
+use tokio::runtime::Handle;
 
 pub use backend::StartError;
 
@@ -67,7 +68,7 @@ pub struct Application {
 }
 
 impl Application {
-    /// Builds everything; asks the backend nothing yet. Time is told by `clock`.
+    /// Builds everything, on a runtime that outlives the workers'; asks the backend nothing yet. Time is told by `clock`.
     ///
     /// # Errors
     /// When the backend's settings cannot be used.
@@ -100,6 +101,7 @@ impl Application {
             backend_clock,
             steady: steady.clone(),
             vault: vault.clone(),
+            runtime: Handle::current(),
             outage: &backend.outage,
             metrics: &mut metrics,
         });
@@ -194,8 +196,14 @@ impl Application {
 
     /// After the last answer: lets what only this process knows reach the backend, if it can in this time.
     pub async fn finish(&self, patience: Duration) {
-        if let Some(standby) = &self.stores.standby {
-            standby.finish(patience).await;
+        let refreshed = tokio::time::timeout(patience, self.stores.tokens.finish());
+        let handed_over = async {
+            if let Some(standby) = &self.stores.standby {
+                standby.finish(patience).await;
+            }
+        };
+        if tokio::join!(refreshed, handed_over).0.is_err() {
+            tracing::warn!("a token was still being refreshed when the server ended");
         }
     }
 

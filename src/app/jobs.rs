@@ -12,7 +12,10 @@ pub(super) fn runner(
     tenant_deletion: TenantDeletion,
     key_change: KeyChange,
 ) -> Result<Arc<Runner>, NoRandomness> {
-    let works: Vec<Arc<dyn Work>> =
-        vec![Arc::new(tenant_deletion), Arc::new(Rotate(key_change.clone())), Arc::new(Rewrap(key_change))];
+    let mut works: Vec<Arc<dyn Work>> = vec![Arc::new(tenant_deletion)];
+    // A server without root keys leaves these to one that has some.
+    if key_change.vault.ring().is_some() {
+        works.extend([Arc::new(Rotate(key_change.clone())) as Arc<dyn Work>, Arc::new(Rewrap(key_change))]);
+    }
     Ok(Arc::new(Runner::new(jobs.clone(), works, RunnerSettings::default())?))
 }

@@ -17,6 +17,7 @@ use crate::vault::Vault;
 use actix_web::web;
 use prometheus_client::registry::Registry as Metrics;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 /// The endpoints of all capabilities.
 pub(super) fn endpoints() -> Endpoints {
@@ -38,6 +39,8 @@ pub(super) struct Ground<'a> {
     pub(super) steady: Arc<SteadyClock>,
     /// What seals and opens secrets.
     pub(super) vault: Vault,
+    /// What outlives the workers.
+    pub(super) runtime: Handle,
     pub(super) outage: &'a Outage,
     pub(super) metrics: &'a mut Metrics,
 }
@@ -48,7 +51,7 @@ pub(super) struct Stores {
     sessions: web::Data<sessions::OpenSessions>,
     rate_limits: web::Data<rate_limits::OpenRateLimits>,
     breakers: web::Data<breakers::OpenBreakers>,
-    tokens: web::Data<tokens::OpenTokens>,
+    pub(super) tokens: web::Data<tokens::OpenTokens>,
     vault: web::Data<tokens::OpenVault>,
     pub(super) sessions_upkeep: Arc<Upkeep>,
     pub(super) expiring_tokens: Arc<Expiring>,
@@ -58,7 +61,7 @@ pub(super) struct Stores {
 
 impl Stores {
     pub(super) fn open(ground: Ground<'_>) -> Stores {
-        let Ground { config, database, sessions_in, backend_clock, steady, vault, outage, metrics } = ground;
+        let Ground { config, database, sessions_in, backend_clock, steady, vault, runtime, outage, metrics } = ground;
         let sessions_upkeep = Arc::new(Upkeep::default());
         upkeep::register(metrics, &sessions_upkeep);
         let settings = config.sessions.clone();
@@ -83,7 +86,7 @@ impl Stores {
 
         let outbound = Outbound::new(config.outbound.clone());
         let open_vault = tokens::OpenVault::new(database.clone(), vault.clone());
-        let tokens = tokens::OpenTokens::new(database.clone(), vault, outbound, steady);
+        let tokens = tokens::OpenTokens::new(database.clone(), vault, outbound, steady, runtime);
         tokens.metrics().register(metrics);
 
         Stores {

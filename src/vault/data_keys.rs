@@ -3,8 +3,8 @@
 //! A data key never changes, so what was unwrapped once is good for as long as it is the one that is stored: after a tenant
 //! was deleted, another may come that has its id, and data keys of the same versions. So a key is remembered with how it is
 //! stored wrapped; whoever seals has compared that, and whoever fails to open with what is remembered compares it then.
-//! Which one is the newest may be out of date for [`NEWEST`]: that is no harm, for a store refuses to keep what was sealed with a key that is about
-//! to be destroyed (see the stores' floors), and its caller then asks again.
+//! Which one is the newest may be out of date for [`NEWEST`]: that is no harm, for a store refuses to keep what was sealed
+//! with a key that is about to be destroyed (see the stores' floors), and its caller then asks again.
 
 use super::data_key::DataKey;
 use super::keys::{DATA_KEYS, ROOT_KEYS};
@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// For how long the newest data key of a tenant is taken for the newest, in microseconds.
-const NEWEST: u64 = 10_000_000;
+/// For how long the newest data key of a tenant is taken for the newest, in microseconds. Less than a tenant's deletion takes
+/// at the least: nobody seals for the next tenant of that id under a key of the one before.
+const NEWEST: u64 = 2_000_000;
 /// How many data keys are remembered.
 const ROOM: usize = 10_000;
 /// How often a change is tried when others change the same thing meanwhile.

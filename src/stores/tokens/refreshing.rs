@@ -3,7 +3,8 @@
 //!
 //! In a process, all who read one token wait for one flight. Over processes, a flight first takes the token's lease; one that
 //! finds it taken waits for the other's outcome. A flight goes on when those who wait for it have left: what the provider
-//! gave exists nowhere else until it is stored, so that is tried for as long as the lease is in force.
+//! gave exists nowhere else until it is stored, so that is tried for as long as the lease is in force. Flights belong to
+//! the runtime that outlives the workers', and a server that is told to stop waits for them.
 
 use super::keys::RecordName;
 use super::leases::{Refresher, Settlement};
@@ -23,6 +24,7 @@ use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// How long the settings of a provider count after they were read, in microseconds.
@@ -48,11 +50,29 @@ pub(super) struct Refreshing {
     steady: Arc<dyn Clock>,
     providers: Cache<(TenantId, Name), Remembered>,
     flights: Mutex<HashMap<Place, watch::Receiver<()>>>,
+    /// Where flights go on when their readers have left.
+    runtime: Handle,
 }
 
 impl Refreshing {
-    pub(super) fn new(outbound: Outbound, metrics: Arc<TokenMetrics>, steady: Arc<dyn Clock>) -> Refreshing {
-        Refreshing { outbound, metrics, steady, providers: Cache::new(ROOM), flights: Mutex::default() }
+    /// Flights on this runtime.
+    pub(super) fn new(
+        outbound: Outbound,
+        metrics: Arc<TokenMetrics>,
+        steady: Arc<dyn Clock>,
+        runtime: Handle,
+    ) -> Refreshing {
+        Refreshing { outbound, metrics, steady, providers: Cache::new(ROOM), flights: Mutex::default(), runtime }
+    }
+
+    /// Waits until every flight has landed.
+    pub(super) async fn landed(&self) {
+        loop {
+            let flight = self.flights.lock().values().next().cloned();
+            let Some(mut flight) = flight else { return };
+            // It has landed when the sender is gone, which is what the error says.
+            drop(flight.changed().await);
+        }
     }
 
     pub(super) fn outbound(&self) -> &Outbound {
@@ -98,7 +118,7 @@ impl Refreshing {
                     let (landing, landed) = watch::channel(());
                     flights.insert(place.clone(), landed.clone());
                     let flight = Flight { refreshing: self.clone(), tokens: tokens.in_background(), place, provider };
-                    tokio::spawn(flight.fly(landing));
+                    self.runtime.spawn(flight.fly(landing));
                     landed
                 }
             }

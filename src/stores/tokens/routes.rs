@@ -21,6 +21,7 @@ use crate::outbound::Outbound;
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use crate::vault::Vault;
 use std::sync::Arc;
+use tokio::runtime::Handle;
 
 pub use vault::OpenVault;
 
@@ -41,16 +42,22 @@ pub struct OpenTokens {
 }
 
 impl OpenTokens {
-    /// Tokens in this database, sealed in this vault; providers are asked through `outbound`. `steady` is never set back.
-    pub fn new(database: Database, vault: Vault, outbound: Outbound, steady: Arc<dyn Clock>) -> Self {
+    /// Tokens in this database, sealed in this vault; providers are asked through `outbound`, on this runtime. `steady` is
+    /// never set back.
+    pub fn new(database: Database, vault: Vault, outbound: Outbound, steady: Arc<dyn Clock>, runtime: Handle) -> Self {
         let shared = Shared::default();
-        let refreshing = Arc::new(Refreshing::new(outbound, shared.metrics.clone(), steady));
+        let refreshing = Arc::new(Refreshing::new(outbound, shared.metrics.clone(), steady, runtime));
         OpenTokens { database, vault, shared, refreshing }
     }
 
     /// What is counted.
     pub fn metrics(&self) -> &TokenMetrics {
         &self.shared.metrics
+    }
+
+    /// Waits until nothing is being refreshed any more: what a provider gave would be lost.
+    pub async fn finish(&self) {
+        self.refreshing.landed().await;
     }
 
     /// What is to be cleared now and then.

@@ -2,9 +2,11 @@
 
 use super::{Process, run};
 use crate::harness::app::{ADMIN_KEY, ROOT_KEY};
+use crate::harness::oauth_server::{Behaviour, CLIENT_ID, CLIENT_SECRET, OauthServer};
 use crate::harness::redis_server::RedisServer;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const NEW_KEY: &str = "feedface01234567feedface01234567feedface01234567feedface01234567";
 
@@ -120,4 +122,34 @@ fn a_root_key_that_is_none_is_named_and_not_shown() {
         assert_eq!(output.status.code(), Some(2), "{log}");
         assert!(log.contains(name) && !log.contains("canary"), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_keeps_what_a_provider_is_about_to_give() {
+    let (redis, provider) = (RedisServer::start(), OauthServer::start());
+    let (url, variables) = (redis.url(), |url| {
+        [
+            ("REDIS_URL", url),
+            ("ADMIN_API_KEY", ADMIN_KEY),
+            ("TOKEN_ENCRYPTION_KEY", ROOT_KEY),
+            ("OAUTH_ALLOW_HTTP_LOOPBACK", "true"),
+            ("REQUEST_TIMEOUT", "1s"),
+        ]
+    });
+    let mut first = Process::serve(&variables(&url));
+    let key = keep(&mut first, 0).await;
+    let tenant = first.anyone().with("x-api-key", &key);
+    let settings = json!({"token_url": provider.token_url(), "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
+    tenant.put("/v1/oauth/providers/p", settings).await.expect(StatusCode::CREATED);
+    let token = json!({"access_token": "old", "refresh_token": provider.issue(), "expires_in": "200s"});
+    tenant.put("/v1/tokens/u/p", token).await.expect(StatusCode::CREATED);
+    provider.behave(Behaviour::Slow(Duration::from_secs(3)));
+    assert_eq!(tenant.get("/v1/tokens/u/p").await.expect(StatusCode::OK)["access_token"], "old", "it took too long");
+    let (code, _, log) = first.terminate();
+    assert_eq!(code, Some(0), "{log}");
+    assert_eq!(provider.refreshes(), 1, "the provider was asked, and its answer came after the signal");
+    let mut second = Process::serve(&variables(&url));
+    let token = second.anyone().with("x-api-key", &key).get("/v1/tokens/u/p").await.expect(StatusCode::OK);
+    assert!(provider.accepts(token["access_token"].as_str().unwrap()), "{token}");
+    assert_eq!((provider.requests(), provider.reuses()), (1, 0));
 }
