@@ -6,8 +6,8 @@ use crate::base::text::TenantId;
 use crate::db::{Error, Reply};
 
 /// The fields, in the order in which they are read.
-pub(super) const FIELDS: [&str; 14] = [
-    "kind", "tenant", "state", "done", "total", "cursor", "created", "started", "finished", "error", "lease",
+pub(super) const FIELDS: [&str; 15] = [
+    "kind", "tenant", "state", "done", "total", "cursor", "created", "started", "finished", "error", "holder", "lease",
     "fencing", "due", "failures",
 ];
 
@@ -15,7 +15,9 @@ pub(super) const FIELDS: [&str; 14] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Record {
     pub job: Job,
-    /// Until when somebody holds it.
+    /// Who has or had the lease; empty for nobody.
+    pub holder: String,
+    /// Until when it is theirs.
     pub lease: Timestamp,
     /// From when on its next step may be done.
     pub due: Timestamp,
@@ -48,8 +50,23 @@ pub(super) fn read(id: JobId, reply: Reply) -> Result<Option<Record>, Error> {
     let text = |value: Option<bytes::Bytes>| String::from_utf8(value.unwrap_or_default().into()).map_err(|_| wrong());
     let texts = values.into_iter().map(text).collect::<Result<Vec<_>, _>>()?;
     let texts: [String; FIELDS.len()] = texts.try_into().map_err(|_| wrong())?;
-    let [kind, tenant, state, done, total, cursor, created, started, finished, error, lease, fencing, due, failures] =
-        texts;
+    let [
+        kind,
+        tenant,
+        state,
+        done,
+        total,
+        cursor,
+        created,
+        started,
+        finished,
+        error,
+        holder,
+        lease,
+        fencing,
+        due,
+        failures,
+    ] = texts;
     let job = Job {
         id,
         kind,
@@ -65,5 +82,5 @@ pub(super) fn read(id: JobId, reply: Reply) -> Result<Option<Record>, Error> {
         fencing: number(&fencing)?,
     };
     let failures = u32::try_from(number(&failures)?).unwrap_or(u32::MAX);
-    Ok(Some(Record { job, lease: time(&lease)?, due: time(&due)?, failures }))
+    Ok(Some(Record { job, holder, lease: time(&lease)?, due: time(&due)?, failures }))
 }

@@ -1,4 +1,4 @@
-//! Does jobs: oldest first, one at a time in each process, and each on one instance at a time. Whoever works on a job
+//! Does jobs: the oldest first and each in its turn, one at a time in each process, and each on one instance at a time. Whoever works on a job
 //! holds a lease on it, by the backend's clock, and renews it by saving its progress; when the process ends, the lease
 //! does too and another goes on from what was saved.
 
@@ -11,7 +11,7 @@ use crate::db::Error;
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many unfinished jobs are looked at in one round.
 const ROUND: usize = 100;
@@ -21,6 +21,8 @@ const ROUND: usize = 100;
 pub struct RunnerSettings {
     /// How long a job stays taken without a sign of its runner.
     pub lease: Duration,
+    /// How long one job is worked on before it is another's turn.
+    pub turn: Duration,
     /// How often it is looked whether there is anything to do: some backends bill by the command.
     pub look: Duration,
     /// How long it is waited after a failure; twice as long after each further one.
@@ -33,6 +35,7 @@ impl Default for RunnerSettings {
     fn default() -> Self {
         RunnerSettings {
             lease: Duration::from_secs(10),
+            turn: Duration::from_secs(2),
             look: Duration::from_secs(30),
             pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(300),
@@ -89,18 +92,20 @@ impl Runner {
         let unfinished = self.jobs.unfinished(ROUND).await?;
         for record in unfinished {
             let Some(work) = self.works.iter().find(|work| work.kind() == record.job.kind) else { continue };
-            let free = record.due.max(record.lease).since(self.jobs.now());
+            let lease = if record.holder == self.holder { record.due } else { record.lease };
+            let free = record.due.max(lease).since(self.jobs.now());
             let until = if free.is_zero() { self.attempt(work.as_ref(), &record).await? } else { Some(free) };
             wait = until.map_or(wait, |until| until.min(wait));
         }
         Ok(wait)
     }
 
-    /// Takes a job and does as much of it as can be done now: how long it is until there is more, if that is known.
+    /// Takes a job and does as much of it as its turn allows: how long it is until there is more, if that is known.
     async fn attempt(&self, work: &dyn Work, record: &Record) -> Result<Option<Duration>, Error> {
         let Some(mut record) = self.jobs.take(&record.job.id, &self.holder, self.settings.lease).await? else {
             return Ok(None);
         };
+        let begun = Instant::now();
         loop {
             let Some(step) = self.step(work, &record.job).await else {
                 return self.postpone(&record).await;
@@ -122,6 +127,11 @@ impl Runner {
             }
             (job.done, job.total, job.cursor) = (step.done, step.total, step.cursor);
             record.failures = 0;
+            if begun.elapsed() >= self.settings.turn {
+                return Ok(Some(Duration::ZERO));
+            }
+            // On the embedded backend nothing else lets this thread serve requests.
+            tokio::task::yield_now().await;
         }
     }
 

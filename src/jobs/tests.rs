@@ -220,6 +220,42 @@ async fn a_step_that_fails_or_panics_is_tried_again_with_growing_pauses() {
 }
 
 #[tokio::test]
+async fn a_long_job_keeps_none_that_was_started_later_waiting() {
+    let world = World::new();
+    let (long, short) = (world.start().await, world.jobs().start("test", Some(&acme())).await.unwrap());
+    let settings = RunnerSettings { turn: Duration::ZERO, ..RunnerSettings::default() };
+    let runner = Runner::new(world.jobs(), vec![Arc::new(world.work.clone())], settings).unwrap();
+    // Both were started in one millisecond, so either may be the older one.
+    for n in [1, 2] {
+        for _ in [&long, &short] {
+            world.work.then(move |job| Ok(step(n, job.tenant.as_ref().map_or("long", |_| "short"), Then::Again)));
+        }
+        assert_eq!(runner.round().await.unwrap(), Duration::ZERO);
+    }
+    let seen = world.work.seen();
+    assert_eq!((seen[0].as_str(), seen[1].as_str()), ("", ""), "each had its turn");
+    assert_ne!(seen[2], seen[3], "and again, although the lease on it still runs");
+    assert_eq!((world.now(&long).await.done, world.now(&short).await.fencing), (2, 1));
+}
+
+#[tokio::test]
+async fn who_does_not_hold_the_lease_takes_no_job_from_who_does() {
+    let world = World::new();
+    let job = world.start().await;
+    let jobs = world.jobs();
+    let taken = jobs.take(&job.id, "one", 10 * SECOND).await.unwrap().unwrap();
+    assert_eq!((taken.job.fencing, taken.holder.as_str()), (1, "one"));
+    world.clock.advance(Duration::from_millis(9_999));
+    assert_eq!(jobs.take(&job.id, "another", 10 * SECOND).await.unwrap(), None);
+    let kept = jobs.take(&job.id, "one", 10 * SECOND).await.unwrap().unwrap();
+    assert_eq!((kept.job.fencing, kept.job.started_at), (1, taken.job.started_at), "its own again, for longer");
+    world.clock.advance(Duration::from_millis(9_999));
+    assert_eq!(jobs.take(&job.id, "another", 10 * SECOND).await.unwrap(), None);
+    world.clock.advance(Duration::from_millis(1));
+    assert_eq!(jobs.take(&job.id, "another", 10 * SECOND).await.unwrap().unwrap().job.fencing, 2);
+}
+
+#[tokio::test]
 async fn a_job_that_cannot_be_read_keeps_no_other_from_being_done() {
     let world = World::new();
     let broken = world.start().await;

@@ -205,3 +205,22 @@ async fn sessions_that_stay_in_the_process_go_too() {
     let next = app.named_tenant("aa").await;
     next.get("/v1/sessions/known").await.refused(404, "session_not_found");
 }
+
+#[tokio::test]
+async fn an_instance_that_knew_a_tenant_opens_what_the_next_one_of_the_same_id_keeps() {
+    let redis = RedisServer::shared();
+    let shared = [KEY, SHORT, ("REDIS_KEY_PREFIX", "deletion-again")];
+    let (here, there) = (App::over(redis.clone(), &shared), App::over(redis.clone(), &shared));
+    let gone = tenant(&here, "aa").await;
+    there.anyone().with("x-api-key", &gone.secret).get("/v1/tokens/alice/google").await.expect(StatusCode::OK);
+    let job = here.admin().delete(&path("aa")).await.expect(StatusCode::ACCEPTED);
+    finished(&here, &job).await;
+    let next = tenant(&here, "aa").await;
+    let over_there = there.anyone().with("x-api-key", &next.secret);
+    let token = over_there.get("/v1/tokens/alice/google").await.expect(StatusCode::OK);
+    assert_eq!(token["access_token"], "secret-of-aa");
+    let put = json!({"access_token": "kept over there"});
+    over_there.put("/v1/tokens/bob/google", put).await.expect(StatusCode::CREATED);
+    let token = next.get("/v1/tokens/bob/google").await.expect(StatusCode::OK);
+    assert_eq!(token["access_token"], "kept over there");
+}
