@@ -104,6 +104,10 @@ async fn head_answers_as_get_does_without_the_body() {
     tenant.put("/v1/sessions/some-id", json!({"user_id": "some-user-id"})).await.expect(StatusCode::CREATED);
     let policy = json!({"limit": 9, "window": "1m"});
     tenant.put("/v1/ratelimit/policies/some-name", policy).await.expect(StatusCode::CREATED);
+    let token = json!({"access_token": "a"});
+    tenant.put("/v1/tokens/some-user-id/some-provider", token).await.expect(StatusCode::CREATED);
+    let provider = json!({"token_url": "https://example.com/", "client_id": "c", "client_secret": "s"});
+    tenant.put("/v1/oauth/providers/some-provider", provider).await.expect(StatusCode::CREATED);
     for row in rows_where(|access| access != Access::Admin).iter().filter(|row| row.method == Method::GET) {
         let names_a_limit = ["/v1/ratelimit", "/v1/ratelimit/enforce"].contains(&row.path.as_str());
         let path = row.any_path() + if names_a_limit { "?key=k&policy=some-name" } else { "" };
