@@ -95,7 +95,8 @@ impl Providers {
             refresh_before_ms: crate::base::duration::millis(new.refresh_before),
         };
         let details = written(&details, 0)?;
-        let content = Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true };
+        let content =
+            Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true, retry_at: None };
         let record = RecordName::Provider(name.clone());
         Ok(match self.records.write(&record, &content, asked, None, MOST_PROVIDERS).await? {
             Written::Done { version, key, created, updated } => Put::Stored {

@@ -3,7 +3,7 @@
 -- ARGV: version that was read (empty where there was none), version that is written, version of the data key, secrets,
 --       details, expires (ms, 0 for none), refreshable (1 or 0), name in the list, member of sealed-records, how many may be
 --       in the list, SHA-256 of a lease that must be the last one given (empty for none), whether the partition was noted (1 or
---       0)
+--       0), before when the server is not to refresh it (ms, 0 for none)
 -- Returns: {'written', created, updated}, {'changed'} when it is at another version, {'lost'} when the lease is not the last
 --          one, {'unnoted'} when nobody has noted the partition, {'stale'} when the data key is about to be destroyed, {'full'}
 --          when the list is
@@ -33,6 +33,9 @@ if not floor then
   redis.call('SET', KEYS[4], '0')
 end
 redis.call('HDEL', KEYS[1], 'lease', 'lease_until', 'revoked', 'retry_at')
+if ARGV[13] ~= '0' then
+  redis.call('HSET', KEYS[1], 'retry_at', ARGV[13])
+end
 redis.call('ZADD', KEYS[2], 0, ARGV[8])
 redis.call('ZADD', KEYS[3], ARGV[3], ARGV[9])
 if ARGV[6] ~= '0' and ARGV[7] == '0' then

@@ -79,6 +79,8 @@ pub(super) struct Content<'a> {
     pub(super) details: &'a [u8],
     pub(super) expires: Option<Timestamp>,
     pub(super) is_refreshable: bool,
+    /// Before when the server is not to refresh it.
+    pub(super) retry_at: Option<Timestamp>,
 }
 
 /// What came of writing.
@@ -213,7 +215,8 @@ impl Records {
                 .arg(name.member())
                 .number(most)
                 .arg(lease.unwrap_or_default().to_owned())
-                .number(u8::from(is_noted));
+                .number(u8::from(is_noted))
+                .number(content.retry_at.map_or(0, Timestamp::as_millis));
             let mut answer = self.db.run(command).await?.array()?.into_iter();
             let mut following = || answer.next().ok_or(db::Error::unexpected("a further answer"));
             match following()?.text()?.as_str() {

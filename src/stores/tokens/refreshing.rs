@@ -235,8 +235,13 @@ impl Flight {
             expires_at: refreshed.expires_in.map(|life| self.tokens.now() + life),
             metadata: old.summary.metadata.clone(),
         };
+        // A token that lives no longer than `refresh_before` would be refreshed with every reading: not in its first half.
+        let half = refreshed.expires_in.map(|life| life / 2);
+        let before = half.filter(|half| *half < self.provider.settings.refresh_before);
+        let retry_at = before.map(|half| self.tokens.now() + half);
         loop {
-            let put = self.tokens.put(user, provider, &new, &Precondition::default(), Some(&leased.lease)).await;
+            let how = (Some(&leased.lease), retry_at);
+            let put = self.tokens.put_until(user, provider, &new, &Precondition::default(), how).await;
             match put {
                 Ok(Put::Stored { .. }) => return Ok("refreshed"),
                 Ok(_) => return Ok("overtaken"),

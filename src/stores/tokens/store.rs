@@ -64,6 +64,18 @@ impl Tokens {
         asked: &Precondition,
         lease: Option<&LeaseId>,
     ) -> Result<Put<TokenSummary>, Error> {
+        self.put_until(user, provider, new, asked, (lease, None)).await
+    }
+
+    /// The same; before `retry_at` the server does not refresh the token.
+    pub(super) async fn put_until(
+        &self,
+        user: &Name,
+        provider: &Name,
+        new: &NewToken,
+        asked: &Precondition,
+        (lease, retry_at): (Option<&LeaseId>, Option<Timestamp>),
+    ) -> Result<Put<TokenSummary>, Error> {
         let name = record(user, provider);
         let is_refreshable = new.refresh_token.is_some();
         let length = |secret: &Secret| secret.expose().len();
@@ -75,8 +87,13 @@ impl Tokens {
         let secrets = written(&secrets, all)?;
         let (token_type, scopes, metadata) = (new.token_type.clone(), new.scopes.clone(), new.metadata.clone());
         let details = TokenDetails { token_type, scopes, metadata };
-        let content =
-            Content { secrets: &secrets, details: &written(&details, 0)?, expires: new.expires_at, is_refreshable };
+        let content = Content {
+            secrets: &secrets,
+            details: &written(&details, 0)?,
+            expires: new.expires_at,
+            is_refreshable,
+            retry_at,
+        };
         let lease = lease.map(LeaseId::digest);
         Ok(match self.records.write(&name, &content, asked, lease.as_deref(), MOST_TOKENS).await? {
             Written::Done { version, key, created, updated } => {
