@@ -1,7 +1,7 @@
 //! What requests carry: the shapes of the HTTP API, from which it is described. What they cannot be is said where it is read.
 
 use super::oauth::{AuthStyle, LONGEST_TOKEN};
-use super::providers::NewProvider;
+use super::providers::ProviderSettings;
 use super::types::NewToken;
 use crate::base::clock::Timestamp;
 use crate::base::duration::DurationField;
@@ -209,20 +209,21 @@ pub(super) struct ProviderBody {
 }
 
 impl ProviderBody {
-    pub(super) fn provider(self, outbound: &Outbound) -> Result<NewProvider, BodyFault> {
+    /// The settings, if they may be, and the client's secret.
+    pub(super) fn provider(self, outbound: &Outbound) -> Result<(ProviderSettings, Secret), BodyFault> {
         let token_url = self.token_url.0;
         TargetUrl::parse(&token_url, outbound.settings()).map_err(|must| BodyFault("/token_url", must))?;
         let refresh_before = self.refresh_before.map_or(REFRESH_BEFORE, |DurationField(before)| before);
         if refresh_before > LONGEST_REFRESH_BEFORE {
             return Err(BodyFault("/refresh_before", "must be at most 24 hours"));
         }
-        Ok(NewProvider {
+        let settings = ProviderSettings {
             token_url,
             client_id: self.client_id.0,
-            client_secret: self.client_secret.0,
             auth_style: self.auth_style.map(|Word(style)| style).unwrap_or_default(),
             scopes: self.scopes.0,
             refresh_before,
-        })
+        };
+        Ok((settings, self.client_secret.0))
     }
 }

@@ -1,5 +1,5 @@
-//! What is sealed: JSON in two envelopes, one of secrets and one of all else that a client supplied. A list opens the
-//! second one alone.
+//! What is sealed: JSON in two envelopes, one of all that a client supplied, and one of that without the secrets. So
+//! reading opens one envelope, and a list, which opens the second, never opens a secret.
 
 use super::keys::RecordName;
 use crate::base::id::NoRandomness;
@@ -25,29 +25,31 @@ impl<'de> Deserialize<'de> for Sealable {
     }
 }
 
-/// The secrets of a token.
+/// All of a token.
 #[derive(Serialize, Deserialize)]
-pub(super) struct TokenSecrets {
+pub(super) struct TokenWhole {
     pub(super) access_token: Sealable,
     pub(super) refresh_token: Option<Sealable>,
+    pub(super) details: TokenDetails,
 }
 
-/// All else that a client supplied with a token.
-#[derive(Serialize, Deserialize)]
+/// A token without its secrets.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct TokenDetails {
     pub(super) token_type: String,
     pub(super) scopes: Vec<String>,
     pub(super) metadata: JsonObject,
 }
 
-/// The credentials of a client at its provider.
+/// All of a provider.
 #[derive(Serialize, Deserialize)]
-pub(super) struct ProviderSecrets {
+pub(super) struct ProviderWhole {
     pub(super) client_secret: Sealable,
+    pub(super) details: ProviderDetails,
 }
 
-/// All else that is set for a provider.
-#[derive(Serialize, Deserialize)]
+/// A provider without the credentials of its client.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct ProviderDetails {
     pub(super) token_url: String,
     pub(super) client_id: String,
@@ -59,7 +61,7 @@ pub(super) struct ProviderDetails {
 /// One of the two envelopes.
 #[derive(Clone, Copy)]
 pub(super) enum Part {
-    Secrets,
+    Whole,
     Details,
 }
 
@@ -67,9 +69,9 @@ impl RecordName {
     /// What kind of text it is.
     fn store(&self, part: Part) -> &'static str {
         match (self, part) {
-            (RecordName::Token { .. }, Part::Secrets) => "token/secrets",
+            (RecordName::Token { .. }, Part::Whole) => "token",
             (RecordName::Token { .. }, Part::Details) => "token/details",
-            (RecordName::Provider(_), Part::Secrets) => "oauth-provider/secrets",
+            (RecordName::Provider(_), Part::Whole) => "oauth-provider",
             (RecordName::Provider(_), Part::Details) => "oauth-provider/details",
         }
     }
@@ -92,8 +94,9 @@ impl RecordName {
         vault: &TenantVault,
         part: Part,
         version: u64,
-        sealed: &str,
+        sealed: &[u8],
     ) -> Result<Opened, VaultError> {
+        let sealed = std::str::from_utf8(sealed).map_err(|_| VaultError::Unopenable)?;
         vault.open(sealed, Context { store: self.store(part), name: &self.parts(), version }).await
     }
 }

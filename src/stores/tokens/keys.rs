@@ -11,7 +11,7 @@ const TOKEN: Family = Family {
     kind: "hash",
     routed_by: "user",
     lives: "until it is deleted; without a refresh token until it has expired, which SESSION_CLEANUP_INTERVAL clears",
-    holds: "secrets and details (envelopes), key (version of the data key), version, times (created, updated, expires ms; 0 is none), \
+    holds: "sealed (envelope of all), details (envelope of what lists show), key (version of the data key), version, times (created, updated, expires ms; 0 is none), \
             refreshable (1 or 0); of a refresh: lease (SHA-256), lease_until (ms), revoked, retry_at (ms)",
 };
 
@@ -57,7 +57,7 @@ const PROVIDER: Family = Family {
     kind: "hash",
     routed_by: "nothing",
     lives: "until it is deleted",
-    holds: "as token, the client's credentials sealed in secrets and the settings in details",
+    holds: "as token, of the settings and the client's credentials",
 };
 
 const PROVIDERS: Family = Family {

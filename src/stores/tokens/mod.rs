@@ -26,7 +26,7 @@ mod types;
 pub use expiring::Expiring;
 pub use keys::FAMILIES;
 pub use metrics::TokenMetrics;
-pub use providers::{NewProvider, Provider, Providers};
+pub use providers::{OpenedProvider, Provider, ProviderSettings, Providers};
 pub use rewrap::{Rewrapped, SealedRecords};
 pub use rotation::{KeyChange, Rewrap, Rotate};
 pub use scripts::SCRIPTS;

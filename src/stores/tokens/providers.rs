@@ -1,6 +1,6 @@
 //! How the server may refresh tokens by itself: the token endpoint of each provider, and its client there.
 
-use super::content::{Part, ProviderDetails, ProviderSecrets, Sealable, read, written};
+use super::content::{Part, ProviderDetails, ProviderWhole, Sealable, read, written};
 use super::keys::{self, RecordName};
 use super::metrics::TokenMetrics;
 use super::oauth::AuthStyle;
@@ -13,22 +13,21 @@ use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
 use crate::db::{self, TenantDb};
 use crate::vault::{TenantVault, VaultError};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// The most providers of a tenant.
 pub const MOST_PROVIDERS: u64 = 1000;
 
-/// The settings of a provider.
+/// The settings of a provider, but for the client's secret.
 #[derive(Clone)]
-pub struct NewProvider {
+pub struct ProviderSettings {
     /// Its token endpoint; checked.
     pub token_url: String,
     /// What the provider calls this client.
     pub client_id: String,
-    /// What proves it.
-    pub client_secret: Secret,
-    /// How that is proved.
+    /// How it proves that it is that client.
     pub auth_style: AuthStyle,
     /// What is asked for when a token is refreshed; as before when empty.
     pub scopes: Vec<String>,
@@ -36,13 +35,13 @@ pub struct NewProvider {
     pub refresh_before: Duration,
 }
 
-/// A provider as it is kept.
-#[derive(Clone)]
+/// A provider as it is shown.
+#[derive(Debug, Clone)]
 pub struct Provider {
     /// Its name.
     pub name: Name,
     /// Its settings.
-    pub settings: NewProvider,
+    pub settings: ProviderSettings,
     /// Counts its changes, from 1.
     pub version: u64,
     /// The version of the data key under which it is sealed.
@@ -53,11 +52,20 @@ pub struct Provider {
     pub updated_at: Timestamp,
 }
 
-/// For tests and logs: names nothing of it.
-impl std::fmt::Debug for Provider {
+/// Names nothing of it: a URL may hold a secret in its query.
+impl std::fmt::Debug for ProviderSettings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Provider").field("version", &self.version).finish_non_exhaustive()
+        f.write_str("ProviderSettings")
     }
+}
+
+/// A provider with what proves the client.
+#[derive(Debug, Clone)]
+pub struct OpenedProvider {
+    /// The provider.
+    pub provider: Provider,
+    /// The client's secret there.
+    pub client_secret: Secret,
 }
 
 /// The providers of one tenant.
@@ -82,27 +90,30 @@ impl Providers {
     }
 
     /// Sets a provider, in place of what was set before.
-    pub async fn put(&self, name: &Name, new: NewProvider, asked: &Precondition) -> Result<Put<Provider>, Error> {
-        let secrets = written(
-            &ProviderSecrets { client_secret: Sealable(new.client_secret.clone()) },
-            new.client_secret.expose().len(),
-        )?;
+    pub async fn put(
+        &self,
+        name: &Name,
+        settings: ProviderSettings,
+        client_secret: Secret,
+        asked: &Precondition,
+    ) -> Result<Put<Provider>, Error> {
         let details = ProviderDetails {
-            token_url: new.token_url.clone(),
-            client_id: new.client_id.clone(),
-            auth_style: new.auth_style,
-            scopes: new.scopes.clone(),
-            refresh_before_ms: crate::base::duration::millis(new.refresh_before),
+            token_url: settings.token_url.clone(),
+            client_id: settings.client_id.clone(),
+            auth_style: settings.auth_style,
+            scopes: settings.scopes.clone(),
+            refresh_before_ms: crate::base::duration::millis(settings.refresh_before),
         };
-        let details = written(&details, 0)?;
-        let content =
-            Content { secrets: &secrets, details: &details, expires: None, is_refreshable: true, retry_at: None };
+        let shown = written(&details, 0)?;
+        let length = client_secret.expose().len() + shown.len();
+        let whole = written(&ProviderWhole { client_secret: Sealable(client_secret), details }, length)?;
+        let content = Content { whole: &whole, details: &shown, expires: None, is_refreshable: true, retry_at: None };
         let record = RecordName::Provider(name.clone());
         Ok(match self.records.write(&record, &content, asked, None, MOST_PROVIDERS).await? {
             Written::Done { version, key, created, updated } => Put::Stored {
                 stored: Box::new(Provider {
                     name: name.clone(),
-                    settings: new,
+                    settings,
                     version,
                     key_version: key,
                     created_at: created,
@@ -116,14 +127,18 @@ impl Providers {
         })
     }
 
-    /// A provider; nothing where there is none or what there is does not open.
-    pub async fn read(&self, name: &Name) -> Result<Option<Provider>, Error> {
+    /// A provider, opened; nothing where there is none or what there is does not open.
+    pub async fn read(&self, name: &Name) -> Result<Option<OpenedProvider>, Error> {
         let record = RecordName::Provider(name.clone());
-        let mut last = None::<String>;
+        let mut last = None::<Bytes>;
         while let Some(stored) = self.records.read(&record).await? {
-            match self.opened(name, &record, &stored).await {
-                Ok(provider) => return Ok(Some(provider)),
-                Err(VaultError::Unopenable) if last.as_ref() != Some(&stored.secrets) => last = Some(stored.secrets),
+            let opened = record.open(&self.records.vault, Part::Whole, stored.version, &stored.sealed).await;
+            match opened.and_then(|opened| read(&opened)) {
+                Ok(ProviderWhole { client_secret, details }) => {
+                    let provider = provider(name, details, &stored);
+                    return Ok(Some(OpenedProvider { provider, client_secret: client_secret.0 }));
+                }
+                Err(VaultError::Unopenable) if last.as_ref() != Some(&stored.sealed) => last = Some(stored.sealed),
                 Err(VaultError::Unopenable) => {
                     self.metrics.count_unreadable();
                     break;
@@ -141,11 +156,14 @@ impl Providers {
         let names = names.iter().map(named).collect::<Result<Vec<_>, _>>()?;
         let records: Vec<RecordName> = names.iter().cloned().map(RecordName::Provider).collect();
         let mut items = Vec::with_capacity(names.len());
-        for ((name, record), stored) in names.iter().zip(&records).zip(self.records.read_many(&records).await?) {
+        for ((name, record), stored) in
+            names.iter().zip(&records).zip(self.records.read_many(&records, Part::Details).await?)
+        {
             // One that was deleted between the two steps is no longer there.
             let Some(stored) = stored else { continue };
-            match self.opened(name, record, &stored).await {
-                Ok(provider) => items.push(provider),
+            let opened = record.open(&self.records.vault, Part::Details, stored.version, &stored.details).await;
+            match opened.and_then(|opened| read(&opened)) {
+                Ok(details) => items.push(provider(name, details, &stored)),
                 Err(VaultError::Unopenable) => self.metrics.count_unreadable(),
                 Err(error) => return Err(error.into()),
             }
@@ -157,27 +175,21 @@ impl Providers {
     pub async fn delete(&self, name: &Name, asked: &Precondition) -> Result<Deleted, Error> {
         self.records.remove(&RecordName::Provider(name.clone()), asked).await
     }
+}
 
-    async fn opened(&self, name: &Name, record: &RecordName, stored: &Stored) -> Result<Provider, VaultError> {
-        let vault = &self.records.vault;
-        let secrets: ProviderSecrets =
-            read(&record.open(vault, Part::Secrets, stored.version, &stored.secrets).await?)?;
-        let details: ProviderDetails =
-            read(&record.open(vault, Part::Details, stored.version, &stored.details).await?)?;
-        Ok(Provider {
-            name: name.clone(),
-            settings: NewProvider {
-                token_url: details.token_url,
-                client_id: details.client_id,
-                client_secret: secrets.client_secret.0,
-                auth_style: details.auth_style,
-                scopes: details.scopes,
-                refresh_before: Duration::from_millis(details.refresh_before_ms),
-            },
-            version: stored.version,
-            key_version: stored.key,
-            created_at: stored.created,
-            updated_at: stored.updated,
-        })
+fn provider(name: &Name, details: ProviderDetails, stored: &Stored) -> Provider {
+    Provider {
+        name: name.clone(),
+        settings: ProviderSettings {
+            token_url: details.token_url,
+            client_id: details.client_id,
+            auth_style: details.auth_style,
+            scopes: details.scopes,
+            refresh_before: Duration::from_millis(details.refresh_before_ms),
+        },
+        version: stored.version,
+        key_version: stored.key,
+        created_at: stored.created,
+        updated_at: stored.updated,
     }
 }

@@ -1,6 +1,6 @@
 -- Writes a sealed record, whole, if it is at the version that its writer read.
 -- KEYS: record, its list, sealed-records, sealing-floor, token-expiries, token-expired
--- ARGV: version that was read (empty where there was none), version that is written, version of the data key, secrets,
+-- ARGV: version that was read (empty where there was none), version that is written, version of the data key, sealed,
 --       details, expires (ms, 0 for none), refreshable (1 or 0), name in the list, member of sealed-records, how many may be
 --       in the list, SHA-256 of a lease that must be the last one given (empty for none), whether the partition was noted (1 or
 --       0), before when the server is not to refresh it (ms, 0 for none)
@@ -27,7 +27,7 @@ end
 local time = redis.call('TIME')
 local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))
 local created = redis.call('HGET', KEYS[1], 'created') or now
-redis.call('HSET', KEYS[1], 'secrets', ARGV[4], 'details', ARGV[5], 'version', ARGV[2], 'key', ARGV[3], 'created', created,
+redis.call('HSET', KEYS[1], 'sealed', ARGV[4], 'details', ARGV[5], 'version', ARGV[2], 'key', ARGV[3], 'created', created,
   'updated', now, 'expires', ARGV[6], 'refreshable', ARGV[7])
 if not floor then
   redis.call('SET', KEYS[4], '0')

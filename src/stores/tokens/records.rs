@@ -19,15 +19,17 @@ use bytes::Bytes;
 pub(super) const ATTEMPTS: usize = 16;
 /// How many records are read in one round trip: at their largest, some 20 MiB.
 const PER_TRIP: usize = 100;
-/// The fields that are read, in order; lists go without the first one.
-const FIELDS: &[&str] =
-    &["secrets", "details", "version", "key", "created", "updated", "expires", "refreshable", "revoked", "retry_at"];
+/// The fields that are read, in order. Of the two envelopes that come first, readers and lists go without one each.
+const FIELDS: [&str; 10] =
+    ["sealed", "details", "version", "key", "created", "updated", "expires", "refreshable", "revoked", "retry_at"];
 
 /// A record as it is stored.
 #[derive(Clone, Default)]
 pub(super) struct Stored {
-    pub(super) secrets: String,
-    pub(super) details: String,
+    /// The envelope of all; empty where it was not read.
+    pub(super) sealed: Bytes,
+    /// The envelope of what lists show; empty where it was not read.
+    pub(super) details: Bytes,
     pub(super) version: u64,
     pub(super) key: u32,
     pub(super) created: Timestamp,
@@ -41,7 +43,7 @@ pub(super) struct Stored {
 impl Stored {
     /// From the answer to the fields; nothing where there is no record.
     pub(super) fn read(fields: Vec<Reply>) -> Result<Option<Stored>, db::Error> {
-        let [secrets, details, version, key, created, updated, expires, refreshable, revoked, retry_at] =
+        let [sealed, details, version, key, created, updated, expires, refreshable, revoked, retry_at] =
             <[Reply; 10]>::try_from(fields).map_err(|_| db::Error::unexpected("the fields of a record"))?;
         let revoked = revoked.optional_bytes()?;
         let retry_at = retry_at.optional_bytes()?;
@@ -53,8 +55,8 @@ impl Stored {
         let moment = |millis: u64| (millis > 0).then(|| Timestamp::from_millis(millis));
         let stored = || {
             Some(Stored {
-                secrets: secrets.text().ok()?,
-                details: details.text().ok()?,
+                sealed: sealed.optional_bytes().ok()?.unwrap_or_default(),
+                details: details.optional_bytes().ok()?.unwrap_or_default(),
                 version: count(&version)?,
                 key: u32::try_from(key.count().ok()?).ok()?,
                 created: Timestamp::from_millis(created.count().ok()?),
@@ -73,9 +75,29 @@ impl Stored {
     }
 }
 
+impl Part {
+    /// What is read of a record together with this envelope alone.
+    fn fields(self) -> [&'static str; 9] {
+        let [sealed, details, rest @ ..] = FIELDS;
+        let [version, key, created, updated, expires, refreshable, revoked, retry_at] = rest;
+        let envelope = match self {
+            Part::Whole => sealed,
+            Part::Details => details,
+        };
+        [envelope, version, key, created, updated, expires, refreshable, revoked, retry_at]
+    }
+
+    fn stored(self, fields: Reply) -> Result<Option<Stored>, db::Error> {
+        let mut fields = fields.array()?;
+        let place = usize::from(matches!(self, Part::Whole)).min(fields.len());
+        fields.insert(place, Reply::Nil);
+        Stored::read(fields)
+    }
+}
+
 /// What is written.
 pub(super) struct Content<'a> {
-    pub(super) secrets: &'a [u8],
+    pub(super) whole: &'a [u8],
     pub(super) details: &'a [u8],
     pub(super) expires: Option<Timestamp>,
     pub(super) is_refreshable: bool,
@@ -116,38 +138,29 @@ impl Records {
         Records { db, vault }
     }
 
-    /// The record as it is; one round trip of one command.
+    /// The record as it is, with the envelope of all; one round trip of one command.
     pub(super) async fn read(&self, name: &RecordName) -> Result<Option<Stored>, db::Error> {
-        Stored::read(self.db.run(Command::hmget(&name.key(&self.db), FIELDS)).await?.array()?)
+        let read = Command::hmget(&name.key(&self.db), &Part::Whole.fields());
+        Part::Whole.stored(self.db.run(read).await?)
     }
 
-    /// The same of several, some in one round trip.
-    pub(super) async fn read_many(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
-        self.read_fields(names, FIELDS).await
-    }
-
-    /// The same without their secrets, for lists.
-    pub(super) async fn read_listed(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
-        self.read_fields(names, FIELDS.get(1..).unwrap_or_default()).await
-    }
-
-    async fn read_fields(
-        &self,
-        names: &[RecordName],
-        fields: &[&'static str],
-    ) -> Result<Vec<Option<Stored>>, db::Error> {
+    /// The same of several, with one envelope, some in one round trip.
+    pub(super) async fn read_many(&self, names: &[RecordName], part: Part) -> Result<Vec<Option<Stored>>, db::Error> {
         let mut all = Vec::with_capacity(names.len());
         for some in names.chunks(PER_TRIP) {
-            let reads = some.iter().map(|name| Command::hmget(&name.key(&self.db), fields)).collect();
+            let reads = some.iter().map(|name| Command::hmget(&name.key(&self.db), &part.fields())).collect();
             for reply in self.db.pipeline(reads).await? {
-                let mut values = reply.array()?;
-                if values.len() < FIELDS.len() {
-                    values.insert(0, Reply::Bulk(Bytes::new()));
-                }
-                all.push(Stored::read(values)?);
+                all.push(part.stored(reply)?);
             }
         }
         Ok(all)
+    }
+
+    /// The same of several, with both envelopes.
+    pub(super) async fn read_both(&self, names: &[RecordName]) -> Result<Vec<Option<Stored>>, db::Error> {
+        let reads = names.iter().map(|name| Command::hmget(&name.key(&self.db), &FIELDS)).collect();
+        let replies = self.db.pipeline(reads).await?;
+        replies.into_iter().map(|reply| Stored::read(reply.array()?)).collect()
     }
 
     /// The version of the record; nothing where there is none.
@@ -193,7 +206,7 @@ impl Records {
             }
             let next = version.unwrap_or(0) + 1;
             let seal = |part, text| name.seal(&key, part, next, text);
-            let (secrets, details) = (seal(Part::Secrets, content.secrets)?, seal(Part::Details, content.details)?);
+            let (sealed, details) = (seal(Part::Whole, content.whole)?, seal(Part::Details, content.details)?);
             let partition = name.partition();
             let keys = [
                 name.key(&self.db),
@@ -207,7 +220,7 @@ impl Records {
                 .arg(version.map(|version| version.to_string()).unwrap_or_default())
                 .number(next)
                 .number(key.version())
-                .arg(secrets)
+                .arg(sealed)
                 .arg(details)
                 .number(content.expires.map_or(0, Timestamp::as_millis))
                 .number(u8::from(content.is_refreshable))

@@ -10,7 +10,7 @@ use super::keys::RecordName;
 use super::leases::{Refresher, Settlement};
 use super::metrics::TokenMetrics;
 use super::oauth::{self, Client, RefreshFailure, Refreshed};
-use super::providers::{NewProvider, Provider, Providers};
+use super::providers::{OpenedProvider, Providers};
 use super::store::{Tokens, record};
 use super::types::{Error, LeaseOutcome, Leased, NewToken, Put, Read, Token};
 use crate::base::clock::Clock;
@@ -42,7 +42,7 @@ const LONG_PAUSE: Duration = Duration::from_secs(60);
 const STORING: Duration = Duration::from_secs(20);
 
 type Place = (TenantId, Name, Name);
-type Remembered = (u64, Option<Arc<Provider>>);
+type Remembered = (u64, Option<Arc<OpenedProvider>>);
 
 /// Shared by all token stores of a process.
 pub(super) struct Refreshing {
@@ -86,13 +86,13 @@ impl Refreshing {
     }
 
     /// The provider that is to refresh the token by now; nothing where there is none, or it is early yet.
-    pub(super) async fn due(&self, providers: &Providers, token: &Token) -> Result<Option<Arc<Provider>>, Error> {
+    pub(super) async fn due(&self, providers: &Providers, token: &Token) -> Result<Option<Arc<OpenedProvider>>, Error> {
         let Some(end) = token.summary.expires_at.filter(|_| token.refresh_token.is_some()) else { return Ok(None) };
         let provider = self.provider(providers, &token.summary.provider).await?;
-        Ok(provider.filter(|provider| end <= providers.now() + provider.settings.refresh_before))
+        Ok(provider.filter(|known| end <= providers.now() + known.provider.settings.refresh_before))
     }
 
-    async fn provider(&self, providers: &Providers, name: &Name) -> Result<Option<Arc<Provider>>, Error> {
+    async fn provider(&self, providers: &Providers, name: &Name) -> Result<Option<Arc<OpenedProvider>>, Error> {
         let (place, now) = ((providers.tenant().clone(), name.clone()), self.steady.micros());
         if let Some((_, known)) = self.providers.get(&place).filter(|(asked, _)| now < asked.saturating_add(FRESH)) {
             return Ok(known);
@@ -107,10 +107,10 @@ impl Refreshing {
         self: &Arc<Self>,
         tokens: &Tokens,
         user: &Name,
-        provider: Arc<Provider>,
+        provider: Arc<OpenedProvider>,
         patience: Duration,
     ) {
-        let place = (tokens.tenant().clone(), user.clone(), provider.name.clone());
+        let place = (tokens.tenant().clone(), user.clone(), provider.provider.name.clone());
         let mut landed = {
             let mut flights = self.flights.lock();
             match flights.get(&place) {
@@ -119,7 +119,8 @@ impl Refreshing {
                 _ => {
                     let (landing, landed) = watch::channel(());
                     flights.insert(place.clone(), landed.clone());
-                    let flight = Flight { refreshing: self.clone(), tokens: tokens.in_background(), place, provider };
+                    let flight =
+                        Flight { refreshing: self.clone(), tokens: tokens.in_background(), place, with: provider };
                     self.runtime.spawn(flight.fly(landing));
                     landed
                 }
@@ -137,7 +138,7 @@ struct Flight {
     refreshing: Arc<Refreshing>,
     tokens: Tokens,
     place: Place,
-    provider: Arc<Provider>,
+    with: Arc<OpenedProvider>,
 }
 
 impl Flight {
@@ -178,14 +179,19 @@ impl Flight {
     async fn is_due(&self) -> Result<bool, Error> {
         let (_, user, provider) = &self.place;
         Ok(match self.tokens.read(user, provider).await? {
-            Read::Found(token) => is_due(&self.tokens, &token, &self.provider.settings),
+            Read::Found(token) => self.is_due_now(&token),
             _ => false,
         })
     }
 
+    fn is_due_now(&self, token: &Token) -> bool {
+        let before = self.with.provider.settings.refresh_before;
+        token.summary.expires_at.is_some_and(|end| end <= self.tokens.now() + before)
+    }
+
     async fn with_lease(&self, leased: Leased, until: Instant) -> Result<&'static str, Error> {
         let refresh_token = leased.token.refresh_token.as_ref();
-        let refresh_token = refresh_token.filter(|_| is_due(&self.tokens, &leased.token, &self.provider.settings));
+        let refresh_token = refresh_token.filter(|_| self.is_due_now(&leased.token));
         let Some(refresh_token) = refresh_token else {
             self.tokens.settle(&self.name(), &leased.lease, Settlement::Unneeded).await?;
             return Ok("elsewhere");
@@ -211,13 +217,13 @@ impl Flight {
 
     /// Asks the provider.
     async fn ask(&self, refresh_token: &Secret) -> Result<Refreshed, RefreshFailure> {
-        let (outbound, settings) = (&self.refreshing.outbound, &self.provider.settings);
+        let (outbound, settings) = (&self.refreshing.outbound, &self.with.provider.settings);
         // What may be reached may have become less since the URL was stored.
         let url = TargetUrl::parse(&settings.token_url, outbound.settings()).map_err(|_| RefreshFailure::Forbidden)?;
         let client = Client {
             token_url: &url,
             client_id: &settings.client_id,
-            client_secret: Some(&settings.client_secret),
+            client_secret: Some(&self.with.client_secret),
             style: settings.auth_style,
             scopes: Some(&settings.scopes),
         };
@@ -237,7 +243,7 @@ impl Flight {
         };
         // A token that lives no longer than `refresh_before` would be refreshed with every reading: not in its first half.
         let half = refreshed.expires_in.map(|life| life / 2);
-        let before = half.filter(|half| *half < self.provider.settings.refresh_before);
+        let before = half.filter(|half| *half < self.with.provider.settings.refresh_before);
         let retry_at = before.map(|half| self.tokens.now() + half);
         loop {
             let how = (Some(&leased.lease), retry_at);
@@ -264,8 +270,4 @@ fn word(failure: RefreshFailure) -> &'static str {
         RefreshFailure::Unknown => "unknown",
         RefreshFailure::Forbidden => "forbidden",
     }
-}
-
-fn is_due(tokens: &Tokens, token: &Token, settings: &NewProvider) -> bool {
-    token.summary.expires_at.is_some_and(|end| end <= tokens.now() + settings.refresh_before)
 }

@@ -103,7 +103,7 @@ impl SealedRecords {
         let names = members.iter().map(name).collect::<Result<Vec<_>, _>>()?;
         let mut rewrapped = Rewrapped { has_more: names.len() == limit, ..Rewrapped::default() };
         let mut commands = Vec::with_capacity(names.len());
-        for (name, stored) in names.iter().zip(self.0.read_many(&names).await?) {
+        for (name, stored) in names.iter().zip(self.0.read_both(&names).await?) {
             let keys = [name.key(&self.0.db), records.clone(), keys::floor(&self.0.db, partition)];
             let command = Command::script(&REWRAP, &keys.each_ref());
             let Some(stored) = stored else {
@@ -113,9 +113,8 @@ impl SealedRecords {
             };
             let (vault, version) = (&self.0.vault, stored.version);
             let open = |part, sealed| name.open(vault, part, version, sealed);
-            let opened = match (open(Part::Secrets, &stored.secrets).await, open(Part::Details, &stored.details).await)
-            {
-                (Ok(secrets), Ok(details)) => (secrets, details),
+            let opened = match (open(Part::Whole, &stored.sealed).await, open(Part::Details, &stored.details).await) {
+                (Ok(whole), Ok(details)) => (whole, details),
                 (Err(VaultError::Unopenable), _) | (_, Err(VaultError::Unopenable)) => {
                     rewrapped.unopenable += 1;
                     continue;
@@ -124,8 +123,8 @@ impl SealedRecords {
             };
             commands.push(
                 command
-                    .arg(stored.secrets.clone())
-                    .arg(name.seal(key, Part::Secrets, version, &opened.0)?)
+                    .arg(stored.sealed.clone())
+                    .arg(name.seal(key, Part::Whole, version, &opened.0)?)
                     .arg(name.seal(key, Part::Details, version, &opened.1)?)
                     .number(key.version())
                     .arg(name.member()),

@@ -1,6 +1,6 @@
 //! The tokens of one tenant: each call one or two round trips, reading one of one command.
 
-use super::content::{Part, Sealable, TokenDetails, TokenSecrets, read, written};
+use super::content::{Part, Sealable, TokenDetails, TokenWhole, read, written};
 use super::expiring::Expiring;
 use super::keys::{self, RecordName};
 use super::metrics::TokenMetrics;
@@ -12,6 +12,7 @@ use crate::base::secret::Secret;
 use crate::base::text::{Name, TenantId};
 use crate::db::{self, TenantDb};
 use crate::vault::{TenantVault, VaultError};
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// The most tokens of a user.
@@ -80,20 +81,15 @@ impl Tokens {
         let is_refreshable = new.refresh_token.is_some();
         let length = |secret: &Secret| secret.expose().len();
         let all = length(&new.access_token) + new.refresh_token.as_ref().map_or(0, length);
-        let secrets = TokenSecrets {
+        let (token_type, scopes, metadata) = (new.token_type.clone(), new.scopes.clone(), new.metadata.clone());
+        let whole = TokenWhole {
             access_token: Sealable(new.access_token.clone()),
             refresh_token: new.refresh_token.clone().map(Sealable),
+            details: TokenDetails { token_type, scopes, metadata },
         };
-        let secrets = written(&secrets, all)?;
-        let (token_type, scopes, metadata) = (new.token_type.clone(), new.scopes.clone(), new.metadata.clone());
-        let details = TokenDetails { token_type, scopes, metadata };
-        let content = Content {
-            secrets: &secrets,
-            details: &written(&details, 0)?,
-            expires: new.expires_at,
-            is_refreshable,
-            retry_at,
-        };
+        let details = written(&whole.details, 0)?;
+        let (whole, TokenWhole { details: shown, .. }) = (written(&whole, all + details.len())?, whole);
+        let content = Content { whole: &whole, details: &details, expires: new.expires_at, is_refreshable, retry_at };
         let lease = lease.map(LeaseId::digest);
         Ok(match self.records.write(&name, &content, asked, lease.as_deref(), MOST_TOKENS).await? {
             Written::Done { version, key, created, updated } => {
@@ -102,12 +98,12 @@ impl Tokens {
                 }
                 let summary = TokenSummary {
                     provider: provider.clone(),
-                    token_type: details.token_type,
-                    scopes: details.scopes,
+                    token_type: shown.token_type,
+                    scopes: shown.scopes,
                     expires_at: new.expires_at,
                     is_refreshable,
                     status: TokenStatus::Active,
-                    metadata: details.metadata,
+                    metadata: shown.metadata,
                     version,
                     key_version: key,
                     created_at: created,
@@ -124,7 +120,7 @@ impl Tokens {
     /// Opens a token.
     pub async fn read(&self, user: &Name, provider: &Name) -> Result<Read, Error> {
         let name = record(user, provider);
-        let mut last = None::<String>;
+        let mut last = None::<Bytes>;
         // One that does not open may have been sealed anew since it was read, and its data key destroyed.
         while let Some(stored) = self.records.read(&name).await? {
             if stored.is_revoked {
@@ -143,7 +139,7 @@ impl Tokens {
                     self.metrics.opened();
                     return Ok(Read::Found(Box::new(token)));
                 }
-                Err(VaultError::Unopenable) if last.as_ref() != Some(&stored.secrets) => last = Some(stored.secrets),
+                Err(VaultError::Unopenable) if last.as_ref() != Some(&stored.sealed) => last = Some(stored.sealed),
                 Err(VaultError::Unopenable) => {
                     self.metrics.count_unreadable();
                     return Ok(Read::NotFound);
@@ -164,7 +160,7 @@ impl Tokens {
         });
         let names = names.collect::<Result<Vec<_>, db::Error>>()?;
         let mut items = Vec::with_capacity(names.len());
-        for (name, stored) in names.iter().zip(self.records.read_listed(&names).await?) {
+        for (name, stored) in names.iter().zip(self.records.read_many(&names, Part::Details).await?) {
             // One that was deleted between the two steps is no longer there.
             let (RecordName::Token { provider, .. }, Some(stored)) = (name, stored) else { continue };
             match self.summary(provider, name, &stored).await {
@@ -181,31 +177,29 @@ impl Tokens {
         self.records.remove(&record(user, provider), asked).await
     }
 
-    pub(super) async fn opened(
-        &self,
-        provider: &Name,
-        name: &RecordName,
-        stored: &Stored,
-    ) -> Result<Token, VaultError> {
-        let vault = &self.records.vault;
-        let secrets: TokenSecrets = read(&name.open(vault, Part::Secrets, stored.version, &stored.secrets).await?)?;
+    async fn opened(&self, provider: &Name, name: &RecordName, stored: &Stored) -> Result<Token, VaultError> {
+        let opened = name.open(&self.records.vault, Part::Whole, stored.version, &stored.sealed).await?;
+        let TokenWhole { access_token, refresh_token, details } = read(&opened)?;
         Ok(Token {
-            summary: self.summary(provider, name, stored).await?,
-            access_token: secrets.access_token.0,
-            refresh_token: secrets.refresh_token.map(|secret| secret.0),
+            summary: self.shown(provider, details, stored),
+            access_token: access_token.0,
+            refresh_token: refresh_token.map(|secret| secret.0),
             retry_at: stored.retry_at,
         })
     }
 
     async fn summary(&self, provider: &Name, name: &RecordName, stored: &Stored) -> Result<TokenSummary, VaultError> {
-        let vault = &self.records.vault;
-        let details: TokenDetails = read(&name.open(vault, Part::Details, stored.version, &stored.details).await?)?;
+        let opened = name.open(&self.records.vault, Part::Details, stored.version, &stored.details).await?;
+        Ok(self.shown(provider, read(&opened)?, stored))
+    }
+
+    fn shown(&self, provider: &Name, details: TokenDetails, stored: &Stored) -> TokenSummary {
         let status = match stored {
             Stored { is_revoked: true, .. } => TokenStatus::Revoked,
             stored if self.is_over(stored) => TokenStatus::Expired,
             _ => TokenStatus::Active,
         };
-        Ok(TokenSummary {
+        TokenSummary {
             provider: provider.clone(),
             token_type: details.token_type,
             scopes: details.scopes,
@@ -217,7 +211,7 @@ impl Tokens {
             key_version: stored.key,
             created_at: stored.created,
             updated_at: stored.updated,
-        })
+        }
     }
 
     fn is_over(&self, stored: &Stored) -> bool {

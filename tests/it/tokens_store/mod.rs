@@ -3,7 +3,7 @@
 mod bench;
 
 use agentapi::base::precondition::Precondition;
-use agentapi::stores::tokens::{Deleted, LeaseOutcome, NewProvider, Put, Read, Rewrapped, SCRIPTS, TokenStatus};
+use agentapi::stores::tokens::{Deleted, LeaseOutcome, ProviderSettings, Put, Read, Rewrapped, SCRIPTS, TokenStatus};
 use bench::{Bench, name, token};
 use std::time::Duration;
 
@@ -60,15 +60,15 @@ async fn each_script_answers_the_same(bench: Bench) {
     assert!(matches!(lost, Put::LeaseLost));
     let Read::Found(found) = tokens.read(&user, &provider).await.unwrap() else { panic!("it is there") };
     assert_eq!((found.access_token.expose(), found.summary.created_at), ("second", summary.created_at));
-    let settings = NewProvider {
+    let secret = agentapi::base::secret::Secret::new("s".to_owned());
+    let settings = ProviderSettings {
         token_url: "https://example.com/".to_owned(),
         client_id: "c".to_owned(),
-        client_secret: agentapi::base::secret::Secret::new("s".to_owned()),
         auth_style: Default::default(),
         scopes: Vec::new(),
         refresh_before: Duration::from_secs(300),
     };
-    let (made, is_new) = stored(bench.providers().put(&provider, settings, &ANY).await.unwrap());
+    let (made, is_new) = stored(bench.providers().put(&provider, settings, secret, &ANY).await.unwrap());
     assert_eq!((made.version, is_new), (1, true));
     assert_eq!(tokens.delete(&user, &provider, &ANY).await.unwrap(), Deleted::Deleted);
     assert_eq!(tokens.delete(&user, &provider, &ANY).await.unwrap(), Deleted::NotFound);

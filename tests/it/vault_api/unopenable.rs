@@ -20,7 +20,7 @@ async fn what_does_not_open_is_left_with_its_key_and_told() {
         found.into_iter().next().unwrap().text().unwrap()
     };
     for user in ["u10", "u11"] {
-        redis.ask(&["HSET", &key(user).await, "secrets", "AAAA"]).await.int().unwrap();
+        redis.ask(&["HSET", &key(user).await, "sealed", "AAAA"]).await.int().unwrap();
     }
     // One that another hand took away leaves its place in the index.
     redis.ask(&["DEL", &key("u12").await]).await.int().unwrap();

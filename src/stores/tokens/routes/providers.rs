@@ -19,8 +19,8 @@ pub(super) async fn put(
     audit: Audit,
     Json(body): Json<ProviderBody>,
 ) -> Outcome {
-    let new = body.provider(served.refreshing.outbound())?;
-    match served.providers()?.put(&name, new, &asked.0).await? {
+    let (settings, client_secret) = body.provider(served.refreshing.outbound())?;
+    match served.providers()?.put(&name, settings, client_secret, &asked.0).await? {
         Put::Stored { stored, is_new } => {
             served.refreshing.forget(served.tokens.tenant(), &name);
             audit.secret("provider.put", served.tokens.tenant().as_str(), &[name.as_str()]);
@@ -40,7 +40,7 @@ pub(super) async fn put(
 }
 
 pub(super) async fn read(Scoped(served): Store, PathArg(name): PathArg<Name>, asked: Preconditions) -> Outcome {
-    let provider = served.providers()?.read(&name).await?.ok_or_else(absent)?;
+    let provider = served.providers()?.read(&name).await?.ok_or_else(absent)?.provider;
     let tag = etag(provider.version);
     if asked.0.is_known(provider.version) {
         return Ok(HttpResponse::NotModified().insert_header(tag).finish());

@@ -70,7 +70,7 @@ async fn a_dump_of_the_backend_shows_nothing_readable() {
         let leased = lease(&tenant, "alice", "google").await;
         let redis = Backend::on(app.redis.clone().unwrap());
         let text = dump(&redis, &format!("*{{{}:*", tenant.id)).await + &dump(&redis, "*{_system:*").await;
-        assert!(text.contains(":token:alice:google") && text.contains("secrets"), "the dump has the record");
+        assert!(text.contains(":token:alice:google") && text.contains("sealed"), "the dump has the record");
         let lease = leased["lease"].as_str().unwrap();
         for secret in CANARIES.iter().copied().chain([lease, crate::harness::app::ROOT_KEY]) {
             for form in forms(secret) {
@@ -96,10 +96,18 @@ async fn a_record_that_was_moved_or_changed_by_hand_does_not_open() {
     };
     let own = key(&tenant, "alice", "google").await;
     let envelope = async |key: &str, field: &str| redis.ask(&["HGET", key, field]).await.text().unwrap();
-    let (secrets, details) = (envelope(&own, "secrets").await, envelope(&own, "details").await);
-    let is_absent = async |what: &str| {
-        tenant.get(&at("alice", "google")).await.refused(404, "token_not_found");
-        redis.ask(&["HSET", &own, "secrets", &secrets, "details", &details, "version", "1"]).await.int().unwrap();
+    let (sealed, details) = (envelope(&own, "sealed").await, envelope(&own, "details").await);
+    // A token is read from one envelope, a list from the other.
+    let is_absent = async |field: &str, what: &str| {
+        if field != "details" {
+            tenant.get(&at("alice", "google")).await.refused(404, "token_not_found");
+        }
+        if field != "sealed" {
+            let listed = tenant.get("/v1/tokens/alice").await.expect(StatusCode::OK);
+            let providers: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| &item["provider"]).collect();
+            assert_eq!(providers, ["github"], "{what}");
+        }
+        redis.ask(&["HSET", &own, "sealed", &sealed, "details", &details, "version", "1"]).await.int().unwrap();
         assert_eq!(read(&tenant, "alice", "google").await["access_token"], "of alice at google", "{what}");
     };
     for (whose, user, provider) in
@@ -107,25 +115,25 @@ async fn a_record_that_was_moved_or_changed_by_hand_does_not_open() {
     {
         let from = key(whose, user, provider).await;
         assert_eq!(redis.ask(&["COPY", &from, &own, "REPLACE"]).await.int(), Ok(1));
-        is_absent("a whole record of another name").await;
-        for field in ["secrets", "details"] {
+        is_absent("all", "a whole record of another name").await;
+        for field in ["sealed", "details"] {
             redis.ask(&["HSET", &own, field, &envelope(&from, field).await]).await.int().unwrap();
-            is_absent("an envelope of another name").await;
+            is_absent(field, "an envelope of another name").await;
         }
     }
     for (field, value) in [
-        ("secrets", details.as_str()),
-        ("details", secrets.as_str()),
+        ("sealed", details.as_str()),
+        ("details", sealed.as_str()),
         ("version", "2"),
-        ("secrets", ""),
-        ("secrets", "AAAA"),
-        ("secrets", "{\"access_token\":\"planted\"}"),
+        ("sealed", ""),
+        ("sealed", "AAAA"),
+        ("sealed", "{\"access_token\":\"planted\"}"),
     ] {
         redis.ask(&["HSET", &own, field, value]).await.int().unwrap();
-        is_absent(&format!("{field} = {value}")).await;
+        is_absent(field, &format!("{field} = {value}")).await;
     }
     put(&tenant, "alice", "google", json!({"access_token": "second"})).await;
-    redis.ask(&["HSET", &own, "secrets", &secrets]).await.int().unwrap();
+    redis.ask(&["HSET", &own, "sealed", &sealed]).await.int().unwrap();
     tenant.get(&at("alice", "google")).await.refused(404, "token_not_found");
     let listed = tenant.get("/v1/tokens/alice").await.expect(StatusCode::OK);
     assert_eq!(listed["items"].as_array().unwrap().len(), 2, "its list still stands");
@@ -166,12 +174,17 @@ async fn a_record_that_lacks_something_is_none_and_hides_no_other() {
     }
     let keys = redis.ask(&["KEYS", &format!("*{{{}:*}}:token:u:damaged", tenant.id)]).await.array().unwrap();
     let key = keys.into_iter().next().unwrap().text().unwrap();
-    for field in ["secrets", "details", "key", "created", "updated", "expires", "refreshable"] {
+    for field in ["sealed", "details", "key", "created", "updated", "expires", "refreshable"] {
         let value = redis.ask(&["HGET", &key, field]).await.text().unwrap();
         redis.ask(&["HDEL", &key, field]).await.int().unwrap();
-        tenant.get(&at("u", "damaged")).await.refused(404, "token_not_found");
+        // A list does not open what a token is read from, nor the other way round.
+        if field != "details" {
+            tenant.get(&at("u", "damaged")).await.refused(404, "token_not_found");
+        }
         let listed = tenant.get("/v1/tokens/u").await.expect(StatusCode::OK);
-        assert!(listed["items"].as_array().unwrap().iter().any(|item| item["provider"] == "whole"), "{field}");
+        let providers: Vec<_> = listed["items"].as_array().unwrap().iter().map(|item| &item["provider"]).collect();
+        assert!(providers.contains(&&json!("whole")), "{field}");
+        assert_eq!(providers.contains(&&json!("damaged")), field == "sealed", "{field}");
         redis.ask(&["HSET", &key, field, &value]).await.int().unwrap();
         assert_eq!(read(&tenant, "u", "damaged").await["access_token"], "a", "{field}");
     }
