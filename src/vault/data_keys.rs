@@ -21,8 +21,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// For how long the newest data key of a tenant is taken for the newest, in microseconds.
-const NEWEST: u64 = 10_000_000;
+/// For how long the newest data key of a tenant is taken for the newest, in microseconds. Less than deleting a tenant takes,
+/// which waits for three seconds and a request: what is sealed under the destroyed key of a tenant that had this id before
+/// would be stored, and never open.
+const NEWEST: u64 = 3_000_000;
 /// How many data keys are remembered.
 const ROOM: usize = 10_000;
 /// How often a change is tried when others change the same thing meanwhile.
