@@ -66,7 +66,13 @@ impl Tokens {
                         self.settle(&name, &lease, Settlement::Unneeded).await?;
                         LeaseOutcome::NotFound
                     }
-                    Err(error) => return Err(error.into()),
+                    Err(error) => {
+                        // Nobody has it, and another server may have the root key that this one lacks.
+                        if let Err(error) = self.settle(&name, &lease, Settlement::Unneeded).await {
+                            tracing::debug!(%error, "a lease that nobody has stays until its end");
+                        }
+                        return Err(error.into());
+                    }
                 }
             }
             "held" => LeaseOutcome::Held(Duration::from_millis(following()?.count()?)),
