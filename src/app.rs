@@ -194,9 +194,7 @@ impl Application {
 
     /// After the last answer: lets what only this process knows reach the backend, if it can in this time.
     pub async fn finish(&self, patience: Duration) {
-        if let Some(standby) = &self.stores.standby {
-            standby.finish(patience).await;
-        }
+        self.stores.finish(patience).await;
     }
 
     fn capabilities(&self) -> Endpoints {

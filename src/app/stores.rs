@@ -17,6 +17,7 @@ use crate::vault::Vault;
 use actix_web::web;
 use prometheus_client::registry::Registry as Metrics;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The endpoints of all capabilities.
 pub(super) fn endpoints() -> Endpoints {
@@ -97,6 +98,16 @@ impl Stores {
             standby,
             guard,
         }
+    }
+
+    /// After the last answer: lets what only this process knows reach the backend, if it can in this time.
+    pub(super) async fn finish(&self, patience: Duration) {
+        let sessions = async {
+            if let Some(standby) = &self.standby {
+                standby.finish(patience).await;
+            }
+        };
+        futures_util::future::join(sessions, self.tokens.finish(patience)).await;
     }
 
     /// For the handlers.

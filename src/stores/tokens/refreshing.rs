@@ -23,6 +23,7 @@ use quick_cache::sync::Cache;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 /// How long the settings of a provider count after they were read, in microseconds.
@@ -54,11 +55,31 @@ pub(super) struct Refreshing {
     steady: Arc<dyn Clock>,
     providers: Cache<(TenantId, Name), Remembered>,
     flights: Mutex<Flights>,
+    /// Where flights go on: the runtime of whoever made this, which outlives those of the workers.
+    runtime: Handle,
 }
 
 impl Refreshing {
+    /// Made within the runtime that its flights are to have.
     pub(super) fn new(outbound: Outbound, metrics: Arc<TokenMetrics>, steady: Arc<dyn Clock>) -> Refreshing {
-        Refreshing { outbound, metrics, steady, providers: Cache::new(ROOM), flights: Mutex::default() }
+        let (providers, flights, runtime) = (Cache::new(ROOM), Mutex::default(), Handle::current());
+        Refreshing { outbound, metrics, steady, providers, flights, runtime }
+    }
+
+    /// Waits until no token is being refreshed, for so long at the most.
+    pub(super) async fn finish(&self, patience: Duration) {
+        let all_landed = async {
+            loop {
+                let next = self.flights.lock().values().next().cloned();
+                let Some(mut landed) = next else { return };
+                // It has landed when the sender is gone, and nothing is ever sent.
+                landed.changed().await.unwrap_or_default();
+            }
+        };
+        if tokio::time::timeout(patience, all_landed).await.is_err() {
+            let tokens = self.flights.lock().len();
+            tracing::error!(tokens, "tokens were still being refreshed: what their providers gave may be lost");
+        }
     }
 
     pub(super) fn outbound(&self) -> &Outbound {
@@ -114,7 +135,7 @@ impl Refreshing {
         };
         // Only where the flights are unlocked: one that cannot begin is dropped here, and takes itself away.
         if let Some((flight, landing)) = flight {
-            tokio::spawn(flight.fly(landing));
+            self.runtime.spawn(flight.fly(landing));
         }
         // It has landed when the sender is gone.
         if tokio::time::timeout(patience, landed.changed()).await.is_err() {

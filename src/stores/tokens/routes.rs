@@ -21,6 +21,7 @@ use crate::outbound::Outbound;
 use crate::tenancy::{Access, Area, Scope, Tenant};
 use crate::vault::Vault;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use vault::OpenVault;
 
@@ -41,7 +42,8 @@ pub struct OpenTokens {
 }
 
 impl OpenTokens {
-    /// Tokens in this database, sealed in this vault; providers are asked through `outbound`. `steady` is never set back.
+    /// Tokens in this database, sealed in this vault; providers are asked through `outbound`, on the runtime in which this
+    /// is made. `steady` is never set back.
     pub fn new(database: Database, vault: Vault, outbound: Outbound, steady: Arc<dyn Clock>) -> Self {
         let shared = Shared::default();
         let refreshing = Arc::new(Refreshing::new(outbound, shared.metrics.clone(), steady));
@@ -51,6 +53,11 @@ impl OpenTokens {
     /// What is counted.
     pub fn metrics(&self) -> &TokenMetrics {
         &self.shared.metrics
+    }
+
+    /// After the last answer: waits for what providers are being asked, which exists nowhere else until it is stored.
+    pub async fn finish(&self, patience: Duration) {
+        self.refreshing.finish(patience).await;
     }
 
     /// What is to be cleared now and then.

@@ -1,8 +1,11 @@
 //! What happens between the signal and the end.
 
 use super::Process;
-use crate::harness::app::ADMIN_KEY;
+use crate::harness::app::{ADMIN_KEY, ROOT_KEY};
+use crate::harness::oauth_server::{Behaviour, CLIENT_ID, CLIENT_SECRET, OauthServer};
+use crate::harness::redis_server::RedisServer;
 use reqwest::StatusCode;
+use serde_json::json;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
@@ -50,4 +53,34 @@ async fn a_second_signal_ends_it_at_once_while_requests_are_being_finished_too()
     process.signal();
     assert_eq!(process.child.wait().unwrap().code(), Some(0));
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_token_that_is_being_refreshed_is_stored_before_the_process_ends() {
+    let (redis, provider) = (RedisServer::start(), OauthServer::start());
+    let url = redis.url();
+    let variables = [
+        ("REDIS_URL", url.as_str()),
+        ("ADMIN_API_KEY", ADMIN_KEY),
+        ("TOKEN_ENCRYPTION_KEY", ROOT_KEY),
+        ("OAUTH_ALLOW_HTTP_LOOPBACK", "true"),
+    ];
+    let mut process = Process::serve(&variables);
+    let admin = process.anyone().with("authorization", &format!("Bearer {ADMIN_KEY}"));
+    let made = admin.post("/admin/v1/tenants", json!({"id": "acme", "create_key": true})).await;
+    let key = made.expect(StatusCode::CREATED)["api_key"]["key"].as_str().unwrap().to_owned();
+    let tenant = process.anyone().with("x-api-key", &key);
+    let settings = json!({"token_url": provider.token_url(), "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET});
+    tenant.put("/v1/oauth/providers/p", settings).await.expect(StatusCode::CREATED);
+    let token = json!({"access_token": "old", "refresh_token": provider.issue(), "expires_in": "200s"});
+    tenant.put("/v1/tokens/u/p", token).await.expect(StatusCode::CREATED);
+    provider.behave(Behaviour::Slow(Duration::from_secs(5)));
+    assert_eq!(tenant.get("/v1/tokens/u/p").await.expect(StatusCode::OK)["access_token"], "old");
+    let (code, _, log) = process.terminate();
+    assert_eq!((code, provider.refreshes()), (Some(0), 1), "{log}");
+
+    let mut next = Process::serve(&variables);
+    let token = next.anyone().with("x-api-key", &key).get("/v1/tokens/u/p").await.expect(StatusCode::OK);
+    assert!(provider.accepts(token["access_token"].as_str().unwrap()));
+    assert_eq!((provider.requests(), provider.reuses()), (1, 0));
 }
