@@ -41,7 +41,13 @@ const LONG_PAUSE: Duration = Duration::from_secs(60);
 /// How long a lease is good for beyond the time that the provider may take: for storing what it gave.
 const STORING: Duration = Duration::from_secs(20);
 
+/// How many tokens are refreshed at a time: each goes on without the request that asked for it, which no other bound counts.
+const FLIGHTS: usize = 1024;
+/// How many of those may be of one tenant, whose providers may be as slow as they like.
+const FLIGHTS_OF_TENANT: usize = 128;
+
 type Place = (TenantId, Name, Name);
+type Flights = HashMap<Place, watch::Receiver<()>>;
 type Remembered = (u64, Option<Arc<OpenedProvider>>);
 
 /// Shared by all token stores of a process.
@@ -50,7 +56,7 @@ pub(super) struct Refreshing {
     metrics: Arc<TokenMetrics>,
     steady: Arc<dyn Clock>,
     providers: Cache<(TenantId, Name), Remembered>,
-    flights: Mutex<HashMap<Place, watch::Receiver<()>>>,
+    flights: Mutex<Flights>,
     /// Where flights go on when their readers have left.
     runtime: Handle,
 }
@@ -111,21 +117,26 @@ impl Refreshing {
         patience: Duration,
     ) {
         let place = (tokens.tenant().clone(), user.clone(), provider.provider.name.clone());
-        let mut landed = {
+        let (mut landed, flight) = {
             let mut flights = self.flights.lock();
             match flights.get(&place) {
-                // One that has gone without a word is none.
-                Some(flight) if flight.has_changed().is_ok() => flight.clone(),
-                _ => {
+                Some(flight) => (flight.clone(), None),
+                None if is_full(&flights, tokens.tenant()) => {
+                    tracing::warn!(tenant = %tokens.tenant(), "too many tokens are being refreshed");
+                    return;
+                }
+                None => {
                     let (landing, landed) = watch::channel(());
                     flights.insert(place.clone(), landed.clone());
-                    let flight =
-                        Flight { refreshing: self.clone(), tokens: tokens.in_background(), place, with: provider };
-                    self.runtime.spawn(flight.fly(landing));
-                    landed
+                    let (refreshing, tokens) = (self.clone(), tokens.in_background());
+                    (landed, Some((Flight { refreshing, tokens, place, with: provider }, landing)))
                 }
             }
         };
+        // Only where the flights are unlocked: one that cannot begin is dropped here, and takes itself away.
+        if let Some((flight, landing)) = flight {
+            self.runtime.spawn(flight.fly(landing));
+        }
         // It has landed when the sender is gone.
         if tokio::time::timeout(patience, landed.changed()).await.is_err() {
             tracing::debug!("a token is being refreshed for longer than its reader waits");
@@ -133,7 +144,12 @@ impl Refreshing {
     }
 }
 
-/// One refresh.
+/// Whether no further token of this tenant may be refreshed now: its reader gets what there is.
+fn is_full(flights: &Flights, tenant: &TenantId) -> bool {
+    flights.len() >= FLIGHTS || flights.keys().filter(|(whose, ..)| whose == tenant).count() >= FLIGHTS_OF_TENANT
+}
+
+/// One refresh. However it ends, a panic included, the next one may begin.
 struct Flight {
     refreshing: Arc<Refreshing>,
     tokens: Tokens,
@@ -141,18 +157,24 @@ struct Flight {
     with: Arc<OpenedProvider>,
 }
 
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.refreshing.flights.lock().remove(&self.place);
+    }
+}
+
 impl Flight {
     async fn fly(self, landing: watch::Sender<()>) {
-        let ended = self.refresh().await;
-        self.refreshing.flights.lock().remove(&self.place);
-        drop(landing);
-        match ended {
+        match self.refresh().await {
             Ok(outcome) => self.refreshing.metrics.refreshed(outcome),
             Err(error) => {
                 self.refreshing.metrics.refreshed("backend");
                 tracing::warn!(%error, "a token could not be refreshed");
             }
         }
+        drop(self);
+        // Those who wait go on when no other flight could be joined for this one.
+        drop(landing);
     }
 
     fn name(&self) -> RecordName {
@@ -165,8 +187,10 @@ impl Flight {
         let ttl = oauth::longest(&self.refreshing.outbound) + STORING;
         let begun = Instant::now();
         while begun.elapsed() < ttl {
+            // A lease that comes after a long wait is good for as long as any other.
+            let until = Instant::now() + ttl;
             match self.tokens.lease_for(user, provider, ttl, Refresher::Server).await? {
-                LeaseOutcome::Granted(leased) => return self.with_lease(leased, begun + ttl).await,
+                LeaseOutcome::Granted(leased) => return self.with_lease(leased, until).await,
                 LeaseOutcome::Held(_) if self.is_due().await? => {
                     tokio::time::sleep(LOOK + id::random_part(LOOK)).await;
                 }
@@ -176,9 +200,12 @@ impl Flight {
         Ok("elsewhere")
     }
 
+    /// Whether it is still to be refreshed: not where whoever had the lease has done it, or has failed and said when to try
+    /// again.
     async fn is_due(&self) -> Result<bool, Error> {
         let (_, user, provider) = &self.place;
         Ok(match self.tokens.read(user, provider).await? {
+            Read::Found(token) if token.retry_at.is_some_and(|at| at > self.tokens.now()) => false,
             Read::Found(token) => self.is_due_now(&token),
             _ => false,
         })

@@ -128,7 +128,7 @@ fn oauth_providers() -> Endpoints {
         .answers::<Page<ProviderAnswer>>(200, "A page")
         .refuses(refusals!(InvalidCursor))
         .put("/{provider}", WRITE, providers::put)
-        .says("Sets how the server may refresh tokens of a provider by itself")
+        .says("Sets how the server may refresh tokens of a provider by itself. Needs `tokens:read` too, for refresh tokens are sent there")
         .takes::<ProviderBody>()
         .answers::<ProviderAnswer>(201, "Set, with `Location`")
         .answers::<ProviderAnswer>(200, "Replaced")

@@ -6,9 +6,9 @@ use agentapi::base::deadline::Deadline;
 use agentapi::base::secret::Secret;
 use agentapi::base::text::{Name, TenantId};
 use agentapi::db::transport::{Execution, RedisTransport};
-use agentapi::db::{BackendClock, Batch, Database, Effect, Partition};
+use agentapi::db::{BackendClock, Batch, Command, Database, Effect, Partition};
 use agentapi::stores::tokens::{NewToken, Providers, Rewrapped, SealedRecords, Shared, Tokens};
-use agentapi::tenancy::{NewTenant, Registry, RegistrySettings, SteadyClock};
+use agentapi::tenancy::{NewTenant, Registry, RegistrySettings, SteadyClock, tenant_key};
 use agentapi::vault::{KeyRing, TenantVault, Vault};
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -67,11 +67,18 @@ impl Bench {
         let noting = Arc::new(Noting { inner: backend.transport.clone(), ran: Mutex::default(), twice });
         let database = Database::new(noting.clone(), &prefix, BackendClock::new(Arc::new(SystemClock)));
         let tenant = TenantId::parse("acme").unwrap();
-        let registry = Registry::new(database.system(), Arc::new(SteadyClock::start()), RegistrySettings::default());
-        registry.create_tenant(NewTenant::plain(tenant.clone())).await.unwrap();
         let ring = KeyRing::random().unwrap();
         let vault = Vault::new(Some(ring.clone()), database.system(), Arc::new(SteadyClock::start()));
-        Bench { vault, tenant, database, noting, backend: Arc::new(backend), ring, shared: Shared::default(), prefix }
+        let backend = Arc::new(backend);
+        let bench = Bench { vault, tenant, database, noting, backend, ring, shared: Shared::default(), prefix };
+        bench.create_tenant().await;
+        bench
+    }
+
+    async fn create_tenant(&self) {
+        let clock = Arc::new(SteadyClock::start());
+        let registry = Registry::new(self.database.system(), clock, RegistrySettings::default());
+        registry.create_tenant(NewTenant::plain(self.tenant.clone())).await.unwrap();
     }
 
     /// Another server over the same backend, which has used its vault already.
@@ -121,9 +128,12 @@ impl Bench {
         self.all_sealed_records().rewrap(partition, &key, skip, 100).await.unwrap()
     }
 
-    /// Destroys the tenant's data keys and deletes everything of these users, as when the tenant is deleted.
+    /// Destroys the tenant's data keys and deletes everything of these users, as when the tenant is deleted; then there is
+    /// another one of its id.
     pub async fn delete_everything_of(&self, users: &[Name]) {
-        self.vault.destroy_all(&self.tenant).await.unwrap();
+        let system = self.database.system();
+        system.run(Command::del(&tenant_key(&system, &self.tenant))).await.unwrap().int().unwrap();
+        assert!(self.vault.destroy_all(&self.tenant).await.unwrap(), "the tenant is gone");
         let partitions = users.iter().map(|user| Partition::of(user.as_str())).chain([Partition::FIRST]);
         let of_partition = ["sealed-records", "sealing-floor", "sealed-partitions"].map(str::to_owned);
         let of_users = users.iter().flat_map(|user| [format!("token:{user}:p"), format!("user-tokens:{user}")]);
@@ -134,6 +144,7 @@ impl Bench {
             let words = std::iter::once("DEL".to_owned()).chain(keys);
             self.backend.say(words.collect::<Vec<_>>()).await.count().unwrap();
         }
+        self.create_tenant().await;
     }
 
     /// The scripts of the slice that have run.

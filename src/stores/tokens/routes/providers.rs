@@ -4,10 +4,11 @@ use super::super::answers::ProviderAnswer;
 use super::super::bodies::ProviderBody;
 use super::super::providers::{MOST_PROVIDERS, Provider};
 use super::super::types::{Deleted, Put};
+use super::READ;
 use super::handlers::{Outcome, SEGMENT, Store};
 use crate::base::code::Code;
 use crate::base::text::Name;
-use crate::http::{Audit, Json, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
+use crate::http::{Actor, Audit, Json, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
 use percent_encoding::utf8_percent_encode;
@@ -16,9 +17,13 @@ pub(super) async fn put(
     Scoped(served): Store,
     PathArg(name): PathArg<Name>,
     asked: Preconditions,
-    audit: Audit,
+    (actor, audit): (Actor, Audit),
     Json(body): Json<ProviderBody>,
 ) -> Outcome {
+    if !actor.may(READ) {
+        let detail = format!("This needs the scope {READ} too: refresh tokens are sent where it says.");
+        return Err(Problem::new(Code::InsufficientScope, detail));
+    }
     let (settings, client_secret) = body.provider(served.refreshing.outbound())?;
     match served.providers()?.put(&name, settings, client_secret, &asked.0).await? {
         Put::Stored { stored, is_new } => {

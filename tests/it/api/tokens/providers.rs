@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 suite! {
     a_provider_is_set_read_listed_and_forgotten_without_its_secret
     what_is_left_out_is_as_by_default
+    a_key_that_may_not_read_sets_no_provider
 }
 
 /// One that needs no network to be set.
@@ -46,4 +47,15 @@ async fn what_is_left_out_is_as_by_default(app: App) {
     let made = tenant.put(&provider_at("p"), provider()).await.expect(StatusCode::CREATED);
     let defaults = (&made["auth_style"], &made["scopes"], &made["refresh_before_ms"]);
     assert_eq!(defaults, (&json!("client_secret_basic"), &json!([]), &json!(300_000)));
+}
+
+async fn a_key_that_may_not_read_sets_no_provider(app: App) {
+    // Where refresh tokens are sent they can be read.
+    let writer = app.tenant_with(&["tokens:write"]).await;
+    writer.put(&provider_at("p"), provider()).await.refused(403, "insufficient_scope");
+    let admin = app.admin().with("x-tenant-id", &writer.id);
+    admin.get(&provider_at("p")).await.refused(404, "provider_not_found");
+    admin.put(&provider_at("p"), provider()).await.expect(StatusCode::CREATED);
+    writer.put(&provider_at("p"), provider()).await.refused(403, "insufficient_scope");
+    assert_eq!(admin.get(&provider_at("p")).await.expect(StatusCode::OK)["version"], 1);
 }

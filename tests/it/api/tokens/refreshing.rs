@@ -243,3 +243,42 @@ async fn what_may_be_reached_holds_for_urls_that_were_stored_when_more_might() {
     assert!(metrics.contains("agentapi_token_refreshes_total{outcome=\"forbidden\"} 1"), "{metrics}");
     assert_eq!(server.requests(), 0);
 }
+
+#[tokio::test]
+async fn who_waits_for_another_instance_hears_at_once_that_it_failed() {
+    let server = OauthServer::start();
+    let (one, other) = two(On::Native, "refresh-fails");
+    let tenant = due(&one, &server).await;
+    let mut wrong = settings(&server);
+    wrong["client_secret"] = json!("wrong");
+    tenant.put(&provider_at("p"), wrong).await.expect(StatusCode::OK);
+    server.behave(Behaviour::Slow(Duration::from_secs(1)));
+    let there = other.anyone().with("x-api-key", &tenant.secret);
+    let begun = Instant::now();
+    let path = at("u", "p");
+    for answer in join_all([tenant.get(&path), there.get(&path)]).await {
+        assert_eq!(answer.expect(StatusCode::OK)["access_token"], "old");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(8), "nobody waits for the next attempt, 10 s later");
+    assert_eq!(server.requests(), 1);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_provider_is_slow_has_a_bounded_number_of_refreshes_under_way() {
+    let server = OauthServer::start();
+    let app = App::with(On::Memory, &[PATIENT[0], ("REQUEST_TIMEOUT", "1s")]);
+    let tenant = due(&app, &server).await;
+    server.behave(Behaviour::Slow(Duration::from_secs(30)));
+    for round in 0..4 {
+        let readers = (0..50).map(|user| {
+            let (user, tenant, refresh_token) = (format!("{round}-{user}"), &tenant, server.issue());
+            async move {
+                let token = json!({"access_token": "old", "refresh_token": refresh_token, "expires_in": "200s"});
+                put(tenant, &user, "p", token).await;
+                assert_eq!(read(tenant, &user, "p").await["access_token"], "old");
+            }
+        });
+        join_all(readers).await;
+    }
+    assert_eq!(server.requests(), 128, "the other ones get the token that there is");
+}
