@@ -1,8 +1,8 @@
 //! OAuth tokens, encrypted, and what refreshing them takes: who may, and with which provider.
 //!
-//! A token and the settings of a provider are both a *sealed record*: a hash with two envelopes of the vault, one for
-//! secrets and one for everything else that a client supplied. `records` writes and reads them, `store` and `providers`
-//! give them their meaning, `rewrap` exchanges the envelopes when keys change.
+//! A token and the settings of a provider are both a *sealed record*: a hash with two envelopes of the vault, one of all that
+//! a client supplied, which readers open, and one of that without the secrets, for lists. `records` writes and reads them,
+//! `store` and `providers` give them their meaning, `rewrap` exchanges the envelopes when keys change.
 
 mod answers;
 mod bodies;
