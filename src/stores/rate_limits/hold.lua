@@ -15,6 +15,15 @@ local function member(place, check)
   return ARGV[1] .. '.' .. place .. ' ' .. check.name .. ' ' .. text(check.cost)
 end
 
+local function is_held(subject)
+  for _, line in ipairs(subject.order) do
+    if line.held > 0 then
+      return true
+    end
+  end
+  return false
+end
+
 -- A repetition finds what it held.
 local held = redis.call('ZSCORE', checks[1].subject.holds, member(1, checks[1]))
 if held then
@@ -25,6 +34,10 @@ if held then
 elseif judge_all(checks, now) then
   for place, check in ipairs(checks) do
     local line, subject = check.line, check.subject
+    if not is_held(subject) then
+      -- What no line counts is of a state that ended or was evicted: it would take its units off what is held from now on.
+      redis.call('DEL', subject.holds)
+    end
     redis.call('ZADD', subject.holds, text(ends), member(place, check))
     local last = redis.call('ZRANGE', subject.holds, '0', '0', 'REV', 'WITHSCORES')
     -- Not a moment longer than any line that counts it.

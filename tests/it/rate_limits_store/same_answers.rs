@@ -131,6 +131,17 @@ impl Two {
     }
 }
 
+fn same(algorithm: Algorithm, steps: &[(bool, Step)]) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let native = Backend::native();
+        let mut two = Two::new(&native);
+        for (second, step) in steps {
+            two.step(algorithm, *second, step).await;
+        }
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
@@ -138,13 +149,21 @@ proptest! {
         algorithm in prop::sample::select(Algorithm::ALL),
         steps in prop::collection::vec((prop::bool::weighted(0.2), step()), 1..40),
     ) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let native = Backend::native();
-            let mut two = Two::new(&native);
-            for (second, step) in &steps {
-                two.step(algorithm, *second, step).await;
-            }
-        });
+        same(algorithm, &steps);
     }
+}
+
+#[test]
+fn a_hold_whose_state_ended_first_takes_nothing_off_what_is_held_later() {
+    let steps = [
+        Step::Reserve { cost: 1, hold: 1 },
+        Step::Pass(2),
+        Step::Check { cost: 1, shadow: false },
+        Step::Reserve { cost: 1, hold: 1_563 },
+        Step::Pass(77),
+        Step::Reserve { cost: 1, hold: 1_487 },
+        Step::Pass(1_486),
+        Step::Check { cost: 1, shadow: false },
+    ];
+    same(Algorithm::SlidingWindow, &steps.map(|step| (false, step)));
 }
