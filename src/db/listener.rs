@@ -6,7 +6,7 @@
 //! listener begins to hear ([`Heard::Resumed`]) whoever listens looks for itself.
 
 use super::channel::Channel;
-use super::error::{Delivery, Error, ErrorKind};
+use super::error::Error;
 use super::transport::{Messages, Subscriber, Subscribing};
 use crate::base::id;
 use crate::base::sparing::Sparing;
@@ -93,8 +93,10 @@ impl Listener {
                         if since.elapsed() >= LONGEST_PAUSE {
                             self.pause = FIRST_PAUSE;
                         }
-                        let ended = Error::new(ErrorKind::Disconnected, Delivery::Answered);
-                        self.lost(&end.and_then(Result::err).unwrap_or(ended));
+                        match end {
+                            Some(Err(error)) => self.lost(&error),
+                            _ => self.rest(),
+                        }
                     }
                 },
             }
@@ -106,7 +108,7 @@ impl Listener {
         matches!(self.state, State::Hearing { .. })
     }
 
-    /// Pauses before the next attempt: longer each time, until one has lasted.
+    /// Says, once until it hears again, that it does not, and pauses.
     fn lost(&mut self, error: &Error) {
         if !std::mem::replace(&mut self.is_told, true)
             && let Some(left_out) = LOST.line()
@@ -114,6 +116,11 @@ impl Listener {
             let channel = self.channel.name();
             tracing::warn!(channel, %error, left_out, "what is published is not heard until there is a connection again");
         }
+        self.rest();
+    }
+
+    /// Pauses before the next attempt: longer each time, until one has lasted.
+    fn rest(&mut self) {
         self.state = State::Pausing(Box::pin(sleep(self.pause / 2 + id::random_part(self.pause / 2))));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }

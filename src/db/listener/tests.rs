@@ -3,7 +3,7 @@
 use super::*;
 use crate::base::clock::SystemClock;
 use crate::db::transport::memory::Memory;
-use crate::db::{BackendClock, Command, Database};
+use crate::db::{BackendClock, Command, Database, Delivery, ErrorKind};
 use futures_util::{FutureExt, stream};
 use parking_lot::Mutex;
 use serde_json::json;

@@ -43,7 +43,7 @@ impl<T: RedisTransport + ?Sized> RedisTransport for std::sync::Arc<T> {
 /// The most bytes of one message: it is a hint, and not what it is about.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
-/// What is published from now on, as it came, until an error or the end: then it is no longer heard.
+/// What is published from now on, as it came, until an error, or until the end: then it is time to subscribe anew.
 pub type Messages = BoxStream<'static, Result<Bytes, Error>>;
 
 /// What [`Subscriber::subscribe`] returns.

@@ -165,6 +165,8 @@ async fn a_listener_says_who_it_is_and_without_a_password_hears_nothing() {
 
 #[tokio::test]
 async fn what_is_no_subscription_over_rest_is_none() {
+    /// More than the kernels on the way hold, twice.
+    const FLOOD: usize = 128 * 1024 * 1024;
     let world = World::rest(|rest| rest);
     let confirmed = |channel: &str| format!("data: subscribe,{channel},1\n\n");
     for fault in [
@@ -173,9 +175,10 @@ async fn what_is_no_subscription_over_rest_is_none() {
         Fault::answer(200, "{\"result\":\"OK\"}"),
         Fault::answer(200, confirmed("p:{_system:00}:other")),
         Fault::answer(200, "data: message,p:{_system:00}:changes,1\n\n"),
-        Fault::Flood(1024 * 1024),
+        Fault::Flood(FLOOD),
         Fault::HangUpBefore,
     ] {
+        let before = world.network.counts().to_client.load(SeqCst);
         world.double.always(fault.clone());
         let mut listener = world.listens.listen(&world.listens.channel("changes"));
         let waited = tokio::time::timeout(Duration::from_secs(2), async {
@@ -188,6 +191,8 @@ async fn what_is_no_subscription_over_rest_is_none() {
         });
         waited.await.unwrap_or_else(|_| panic!("{fault:?}: it is not asked again"));
         assert!(!listener.is_connected());
+        let carried = world.network.counts().to_client.load(SeqCst) - before;
+        assert!(carried < FLOOD as u64 / 2, "{fault:?}: {carried} bytes");
         world.double.heal();
         world.resumes(&mut listener).await;
     }

@@ -4,6 +4,7 @@
 use super::dial::{GREETING, dial};
 use super::frames::Frames;
 use super::settings::Endpoint;
+use crate::db::TOO_LONG;
 use crate::db::error::{Delivery, Error, ErrorKind};
 use crate::db::reply::Reply;
 use crate::db::transport::{MAX_MESSAGE_BYTES, Messages};
@@ -104,7 +105,7 @@ fn said(reply: Reply) -> Result<Said, Error> {
 }
 
 fn too_long() -> Error {
-    Error::new(ErrorKind::Protocol(crate::db::TOO_LONG), Delivery::Answered)
+    Error::new(ErrorKind::Protocol(TOO_LONG), Delivery::Answered)
 }
 
 fn silent() -> Error {

@@ -45,7 +45,7 @@ pub(super) async fn messages(response: Response, silence: Duration, channel: &st
     events.confirmed().await?;
     let heard = |mut events: EventStream| async {
         let message = events.message().await?;
-        Ok(Some((message, events)))
+        Ok(message.map(|message| (message, events)))
     };
     Ok(stream::try_unfold(events, heard).into_stream().boxed())
 }
@@ -54,7 +54,7 @@ impl EventStream {
     /// Waits for the confirmation, which comes first.
     async fn confirmed(&mut self) -> Result<(), Error> {
         loop {
-            let line = self.line().await?;
+            let line = self.line().await?.ok_or(Error::new(ErrorKind::Disconnected, Delivery::Answered))?;
             if let Some(event) = event(&line) {
                 let is_ours = said_of(event, "subscribe", &self.channel).is_some();
                 return if is_ours { Ok(()) } else { Err(Error::unexpected("a confirmed subscription")) };
@@ -62,21 +62,22 @@ impl EventStream {
         }
     }
 
-    /// The next message.
-    async fn message(&mut self) -> Result<Bytes, Error> {
+    /// The next message, or nothing when it is time to subscribe anew.
+    async fn message(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
-            let line = self.line().await?;
+            let Some(line) = self.line().await? else { return Ok(None) };
             let text = event(&line).and_then(|event| said_of(event, "message", &self.channel));
             match text {
                 Some(text) if text.len() > MAX_MESSAGE_BYTES => return Err(too_long()),
-                Some(text) => return Ok(line.slice_ref(text)),
+                Some(text) => return Ok(Some(line.slice_ref(text))),
                 None => {}
             }
         }
     }
 
-    /// The next line, without its end.
-    async fn line(&mut self) -> Result<Bytes, Error> {
+    /// The next line, without its end; nothing when the service has ended the response, or is silent. Both are to be
+    /// expected of one that only hears, and no failure.
+    async fn line(&mut self) -> Result<Option<Bytes>, Error> {
         loop {
             let unseen = self.reading.get(self.looked_at..).unwrap_or_default();
             if let Some(end) = unseen.iter().position(|byte| *byte == b'\n') {
@@ -84,17 +85,16 @@ impl EventStream {
                 self.looked_at = 0;
                 let length = line.iter().rposition(|byte| !matches!(byte, b'\n' | b'\r')).map_or(0, |last| last + 1);
                 line.truncate(length);
-                return Ok(line.freeze());
+                return Ok(Some(line.freeze()));
             }
             self.looked_at = self.reading.len();
             if self.looked_at > MAX_MESSAGE_BYTES + AROUND {
                 return Err(too_long());
             }
-            let chunk = timeout(self.silence, self.response.chunk()).await;
-            match chunk.map_err(|_| Error::new(ErrorKind::TimedOut, Delivery::Unknown))? {
-                Ok(Some(chunk)) => self.reading.extend_from_slice(&chunk),
-                Ok(None) => return Err(Error::new(ErrorKind::Disconnected, Delivery::Answered)),
-                Err(error) => return Err(without_answer(&error)),
+            match timeout(self.silence, self.response.chunk()).await {
+                Ok(Ok(Some(chunk))) => self.reading.extend_from_slice(&chunk),
+                Ok(Err(error)) => return Err(without_answer(&error)),
+                Ok(Ok(None)) | Err(_) => return Ok(None),
             }
         }
     }
