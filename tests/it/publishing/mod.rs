@@ -181,7 +181,7 @@ async fn what_is_no_subscription_over_rest_is_none() {
         let before = world.network.counts().to_client.load(SeqCst);
         world.double.always(fault.clone());
         let mut listener = world.listens.listen(&world.listens.channel("changes"));
-        let waited = tokio::time::timeout(Duration::from_secs(2), async {
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
             while world.double.injected(&fault) < 2 {
                 tokio::select! {
                     heard = listener.next() => panic!("{fault:?}: {heard:?}"),
