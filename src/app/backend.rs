@@ -11,7 +11,7 @@ use crate::db::transport::memory::Memory;
 use crate::db::transport::native::{Native, UnusableSettings};
 use crate::db::transport::rest::{Rest, RestError};
 use crate::db::transport::stack::{Ground, OneWay};
-use crate::db::transport::{RedisTransport, stack};
+use crate::db::transport::{RedisTransport, Subscriber, stack};
 use crate::db::{BackendClock, Database, Outage};
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub enum StartError {
 /// What was opened.
 pub(super) struct Backend {
     pub(super) transport: Arc<dyn RedisTransport>,
+    /// What hears what is published there.
+    pub(super) subscriber: Arc<dyn Subscriber>,
     /// Where sessions are; the same, unless they stay in this process.
     pub(super) sessions: Arc<dyn RedisTransport>,
     /// The embedded backends among them, to be swept.
@@ -49,14 +51,17 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
     let mut memory = || {
         let backend = Arc::new(Memory::new(clock.clone()));
         embedded.push(backend.clone());
-        stack::memory(backend, metrics)
+        (stack::memory(backend.clone(), metrics), backend)
     };
     let outage = Outage::default();
     let ground = Ground { metrics, clock, outage: &outage, prefix: &config.key_prefix };
     let mut same_database = None;
-    let one = |way: OneWay| (way.transport, Doors::one(way.door));
-    let (transport, doors) = match &config.backend {
-        BackendSettings::Memory => (memory(), Doors::none()),
+    let one = |way: OneWay| (way.transport, way.subscriber, Doors::one(way.door));
+    let (transport, subscriber, doors) = match &config.backend {
+        BackendSettings::Memory => {
+            let (transport, backend) = memory();
+            (transport, backend as Arc<dyn Subscriber>, Doors::none())
+        }
         BackendSettings::Native(settings) => {
             one(stack::native(Native::new(settings.clone())?, settings.attempt, ground))
         }
@@ -71,10 +76,10 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
             };
             let both = [database(&ways.native), database(&ways.rest)];
             same_database = Some(SameDatabase::new(both, digest, ways.switch.clone()));
-            (ways.transport, Doors::two(ways.native.door, ways.rest.door, ways.switch))
+            (ways.transport, ways.subscriber, Doors::two(ways.native.door, ways.rest.door, ways.switch))
         }
     };
     let is_embedded = matches!(config.backend, BackendSettings::Memory);
-    let sessions = if config.sessions_in_memory && !is_embedded { memory() } else { transport.clone() };
-    Ok(Backend { transport, sessions, embedded, doors, outage, same_database })
+    let sessions = if config.sessions_in_memory && !is_embedded { memory().0 } else { transport.clone() };
+    Ok(Backend { transport, subscriber, sessions, embedded, doors, outage, same_database })
 }

@@ -1,6 +1,7 @@
 //! What may be said to the backend. This file is the list: a command that is not made here is not used,
 //! neither by a store nor by a script, so that every backend can know them all.
 
+use super::channel::Channel;
 use super::key::Key;
 use super::operation;
 use super::script::Script;
@@ -20,6 +21,7 @@ pub const COMMANDS: &[&str] = &[
     "INCR",
     "PEXPIREAT",
     "PTTL",
+    "PUBLISH",
     "RENAME",
     "SCAN",
     "SET",
@@ -138,6 +140,17 @@ impl Command {
     /// One field of a hash, whatever its name: its value, or nothing.
     pub fn hget(key: &Key, field: &str) -> Self {
         Command::new("HGET", Effect::Read, 2).key(key).arg(field.to_owned())
+    }
+
+    /// Tells whoever listens to the channel: how many heard it, of those that the answering node of a cluster knows. A
+    /// message is JSON, and so one line of text whatever it says, which is all that every backend carries; one of more
+    /// than [`MAX_MESSAGE_BYTES`](super::transport::MAX_MESSAGE_BYTES) makes listeners start again in its place.
+    ///
+    /// It counts as idempotent: a message says that something changed, and to look twice is no harm. A message that was
+    /// not repeated and got lost would cost more.
+    pub fn publish(channel: &Channel, message: &serde_json::Value) -> Self {
+        let channel = channel.as_str().to_owned();
+        Command::new("PUBLISH", Effect::Idempotent, 2).arg(channel).arg(message.to_string())
     }
 
     /// The named fields of a hash, in order, each a value or nothing.

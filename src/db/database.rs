@@ -2,11 +2,13 @@
 //! can name no key of another.
 
 use super::backend_clock::BackendClock;
+use super::channel::Channel;
 use super::command::{Batch, Command};
 use super::error::Error;
 use super::key::{Family, Key, Partition};
+use super::listener::Listener;
 use super::reply::Reply;
-use super::transport::RedisTransport;
+use super::transport::{Nobody, RedisTransport, Subscriber};
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
 use crate::base::text::TenantId;
@@ -26,14 +28,22 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     transport: Arc<dyn RedisTransport>,
+    subscriber: Arc<dyn Subscriber>,
     prefix: Box<str>,
     clock: BackendClock,
 }
 
 impl Database {
-    /// A database whose keys start with `prefix`.
+    /// A database whose keys start with `prefix`, and in which nothing is heard of others.
     pub fn new(transport: Arc<dyn RedisTransport>, prefix: &str, clock: BackendClock) -> Self {
-        Database(Arc::new(Inner { transport, prefix: prefix.into(), clock }))
+        Database(Arc::new(Inner { transport, subscriber: Arc::new(Nobody), prefix: prefix.into(), clock }))
+    }
+
+    /// The same, in which what is published is heard over `subscriber`.
+    pub fn heard_over(self, subscriber: Arc<dyn Subscriber>) -> Self {
+        let Inner { transport, prefix, clock, .. } = &*self.0;
+        let (transport, prefix, clock) = (transport.clone(), prefix.clone(), clock.clone());
+        Database(Arc::new(Inner { transport, subscriber, prefix, clock }))
     }
 
     /// The data of one tenant.
@@ -129,6 +139,16 @@ impl SystemDb {
     /// The key of `family`.
     pub fn key(&self, family: &Family, parts: &[&str]) -> Key {
         system_key(&self.database.0.prefix, family, parts)
+    }
+
+    /// The channel of this name, a word like that of a [`Family`].
+    pub fn channel(&self, name: &'static str) -> Channel {
+        Channel::new(&self.database.0.prefix, SYSTEM, name)
+    }
+
+    /// Listens to a channel, from when it is first asked for what is next.
+    pub fn listen(&self, channel: &Channel) -> Listener {
+        Listener::new(self.database.0.subscriber.clone(), channel.clone())
     }
 
     /// Runs one command.

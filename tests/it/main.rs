@@ -24,6 +24,7 @@ mod pipelining;
 mod platform;
 mod process;
 mod properties;
+mod publishing;
 mod rate_limits_store;
 mod rest;
 mod sessions_store;

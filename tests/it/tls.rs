@@ -2,12 +2,16 @@
 //! whatever is wrong with them is a backend that cannot be asked, told in no detail.
 
 use crate::harness::app::App;
+use crate::harness::listening::{heard, over, publish, resumed};
 use crate::harness::redis_server::{RedisServer, free_port};
+use agentapi::base::secret::Secret;
+use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use reqwest::StatusCode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A certificate authority, and files of what it signed.
 struct Authority {
@@ -135,6 +139,32 @@ async fn a_redis_behind_tls_with_certificates_and_passwords_is_a_backend() {
         ("REDIS_TLS", "true"),
     ];
     assert_serves(&world.app(&single)).await;
+}
+
+#[tokio::test]
+async fn what_is_published_is_heard_over_tls() {
+    let world = World::new();
+    // An application installs what does the cryptography.
+    drop(world.app(&[]));
+    let read = |path: &Path| std::fs::read(path).unwrap();
+    let tls = TlsFiles {
+        ca: Some(read(&world.authority.certificate)),
+        client: Some((read(&world.client[0]), read(&world.client[1]))),
+    };
+    let (url, patient) = (Secret::new(world.url("canary-password")), Duration::from_secs(5));
+    let settings = NativeSettings {
+        url,
+        tls,
+        max_connections: 1,
+        connection_timeout: patient,
+        patience: patient,
+        attempt: patient,
+    };
+    let native = Arc::new(Native::new(settings).unwrap());
+    let system = over(native.clone(), native, "p");
+    let mut listener = resumed(&system).await;
+    assert_eq!(publish(&system, &system.channel("changes"), &json!("heard")).await, 1);
+    assert_eq!(heard(&mut listener).await, json!("heard"));
 }
 
 #[tokio::test]

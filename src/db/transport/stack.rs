@@ -14,10 +14,12 @@
 //!     Metrics("rest")
 //!     Rest
 //! ```
+//!
+//! What is published is heard past all of these, for they are about calls: over a backend itself, or over either.
 
-use super::RedisTransport;
 use super::door::{DOOR, Door};
 use super::layers::breaker::Breaker;
+use super::layers::either_way::EitherWay;
 use super::layers::failover::{Failover, Pace, Switch};
 use super::layers::metrics::{BackendMetrics, Metrics};
 use super::layers::pipelining::{IN_FLIGHT, Pipelining};
@@ -26,6 +28,7 @@ use super::layers::timeout::Timeout;
 use super::memory::Memory;
 use super::native::Native;
 use super::rest::Rest;
+use super::{RedisTransport, Subscriber};
 use crate::base::clock::Clock;
 use crate::db::command::{Batch, Command};
 use crate::db::{Outage, database};
@@ -49,6 +52,8 @@ pub struct Ground<'a> {
 pub struct OneWay {
     /// What carries batches.
     pub transport: Arc<dyn RedisTransport>,
+    /// What hears what is published.
+    pub subscriber: Arc<dyn Subscriber>,
     /// The way.
     pub door: Arc<Door>,
 }
@@ -57,6 +62,8 @@ pub struct OneWay {
 pub struct TwoWays {
     /// What carries batches, whichever way.
     pub transport: Arc<dyn RedisTransport>,
+    /// What hears what is published, whichever way.
+    pub subscriber: Arc<dyn Subscriber>,
     /// The native way, and nothing else.
     pub native: OneWay,
     /// REST, and nothing else.
@@ -89,29 +96,38 @@ pub fn both(native: (Native, Duration), rest: (Rest, Duration), pace: Pace, grou
     let counters = doors.each_ref().map(|door| ground.metrics.switches_to(door.name()));
     let switch = Arc::new(Switch::new(doors, pace, ground.clock.clone(), ground.outage.clone(), counters));
     let failover = Failover::new(native.transport.clone(), rest.transport.clone(), switch.clone());
-    TwoWays { transport: ground.judged(failover), native, rest, switch }
+    let heard = EitherWay::new(native.subscriber.clone(), rest.subscriber.clone(), switch.clone());
+    TwoWays { transport: ground.judged(failover), subscriber: Arc::new(heard), native, rest, switch }
 }
 
 fn native_way(backend: Native, attempt: Duration, ground: Ground<'_>, outage: Option<&Outage>) -> OneWay {
-    let measured = Metrics::new(Timeout::new(backend, attempt), "native", ground.metrics);
-    ground.behind_door("native", measured, outage)
+    let backend = Arc::new(backend);
+    let measured = Metrics::new(Timeout::new(backend.clone(), attempt), "native", ground.metrics);
+    ground.behind_door("native", measured, backend, outage)
 }
 
 fn rest_way(backend: Rest, attempt: Duration, ground: Ground<'_>, outage: Option<&Outage>) -> OneWay {
-    let merged = Pipelining::new(Arc::new(Metrics::new(backend, "rest", ground.metrics)), IN_FLIGHT);
-    ground.behind_door("rest", Timeout::new(merged, attempt), outage)
+    let backend = Arc::new(backend);
+    let merged = Pipelining::new(Arc::new(Metrics::new(backend.clone(), "rest", ground.metrics)), IN_FLIGHT);
+    ground.behind_door("rest", Timeout::new(merged, attempt), backend, outage)
 }
 
 impl Ground<'_> {
-    fn behind_door(self, name: &'static str, inner: impl RedisTransport, outage: Option<&Outage>) -> OneWay {
+    fn behind_door(
+        self,
+        name: &'static str,
+        inner: impl RedisTransport,
+        subscriber: Arc<dyn Subscriber>,
+        outage: Option<&Outage>,
+    ) -> OneWay {
         let door = Arc::new(Door::new(name, self.clock.clone(), outage.cloned(), self.metrics.open(name)));
         let probe = Command::get(&database::system_key(self.prefix, &DOOR, &["probe"]));
         let transport = Arc::new(Breaker::new(inner, door.clone(), Batch::one(probe)));
-        OneWay { transport, door }
+        OneWay { transport, subscriber, door }
     }
 
     fn alone(self, way: OneWay) -> OneWay {
-        OneWay { transport: self.judged(way.transport), door: way.door }
+        OneWay { transport: self.judged(way.transport), ..way }
     }
 
     fn judged(self, inner: impl RedisTransport) -> Arc<dyn RedisTransport> {

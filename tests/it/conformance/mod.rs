@@ -3,6 +3,7 @@
 
 mod batches;
 mod expiry;
+mod listening;
 mod operations;
 mod refusals;
 mod scanning;
@@ -139,6 +140,15 @@ suite! {
         an_operation_survives_a_flush_of_the_scripts
         what_has_no_key_cannot_be_an_operation
     }
+    listening {
+        publish_counts_those_who_hear_it
+        what_one_server_publishes_every_other_hears
+        a_listener_hears_nothing_of_another_prefix_or_channel
+        any_text_comes_as_it_was_published
+        instead_of_a_message_that_is_too_long_a_listener_begins_again
+        scripts_and_transactions_publish_too
+        a_listener_that_is_dropped_has_gone
+    }
     batches {
         answers_come_in_order
         a_thousand_commands_are_answered
@@ -157,6 +167,7 @@ fn every_command_has_its_lines() {
         include_str!("sorted_sets.rs"),
         include_str!("expiry.rs"),
         include_str!("scanning.rs"),
+        include_str!("listening.rs"),
     ]
     .concat();
     for command in agentapi::db::COMMANDS {

@@ -26,7 +26,8 @@ pub async fn every_command_refuses_the_wrong_number_of_arguments(backend: Backen
         let refused = format!("-ERR wrong number of arguments for '{name}' command");
         let too_few = if *command == "TIME" { vec!["TIME", "x"] } else { vec![*command] };
         assert_eq!(shown(&backend.say(too_few).await), refused);
-        if ["GET", "HGET", "INCR", "PTTL", "RENAME", "ZCARD", "ZCOUNT", "ZREMRANGEBYSCORE", "ZSCORE"].contains(command)
+        if ["GET", "HGET", "INCR", "PTTL", "PUBLISH", "RENAME", "ZCARD", "ZCOUNT", "ZREMRANGEBYSCORE", "ZSCORE"]
+            .contains(command)
         {
             let too_many = [&[*command][..], &["k"; 9]].concat();
             assert_eq!(shown(&backend.say(too_many).await), refused);

@@ -4,10 +4,10 @@ use super::redis_server::RedisServer;
 use super::rest_double::RestDouble;
 use agentapi::base::clock::{ManualClock, Timestamp};
 use agentapi::base::secret::Secret;
-use agentapi::db::transport::RedisTransport;
 use agentapi::db::transport::memory::Memory;
 use agentapi::db::transport::native::{Native, NativeSettings, TlsFiles};
 use agentapi::db::transport::rest::{MAX_REPLY_BYTES, Rest, RestSettings, RestUrl};
+use agentapi::db::transport::{RedisTransport, Subscriber};
 use agentapi::db::{Batch, Command, Effect, Reply};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -19,6 +19,7 @@ pub struct Backend {
     /// `memory`, `native`, `rest`.
     pub name: &'static str,
     pub transport: Arc<dyn RedisTransport>,
+    pub subscriber: Arc<dyn Subscriber>,
     /// No other backend value has keys with this tag.
     tag: String,
     clock: Option<ManualClock>,
@@ -27,10 +28,18 @@ pub struct Backend {
 }
 
 impl Backend {
-    fn new(name: &'static str, transport: Arc<dyn RedisTransport>) -> Self {
+    fn new(name: &'static str, backend: Arc<impl RedisTransport + Subscriber>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let tag = format!("{{test{}:00}}", NEXT.fetch_add(1, Ordering::Relaxed));
-        Backend { name, transport, tag, clock: None, _server: None, _double: None }
+        Backend {
+            name,
+            transport: backend.clone(),
+            subscriber: backend,
+            tag,
+            clock: None,
+            _server: None,
+            _double: None,
+        }
     }
 
     /// The embedded backend, with a clock that stands still.
@@ -108,7 +117,7 @@ pub fn native(url: &str) -> Native {
 }
 
 /// A REST backend on this URL, with patient settings.
-fn rest(url: &str, token: &str) -> Rest {
+pub fn rest(url: &str, token: &str) -> Rest {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         // Whoever is first may install it; both install the same.
         drop(rustls::crypto::aws_lc_rs::default_provider().install_default());

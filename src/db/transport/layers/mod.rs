@@ -1,6 +1,7 @@
 //! Layers: each wraps a transport and is one. Their order stands in [`stack`](super::stack).
 
 pub mod breaker;
+pub mod either_way;
 pub mod failover;
 pub mod metrics;
 pub mod pipelining;

@@ -2,7 +2,7 @@
 
 use super::refusal::{Answer, unknown_command, wrong_arity};
 use super::table::Table;
-use super::{hashes, keys, ranges, scan, sorted_sets, strings};
+use super::{channels, hashes, keys, ranges, scan, sorted_sets, strings};
 use crate::db::Refusal;
 use bytes::Bytes;
 
@@ -45,6 +45,7 @@ pub(super) static TABLE: &[Specification] = &[
     command("INCR", 2, Keys::First, strings::incr),
     command("PEXPIREAT", -3, Keys::First, keys::pexpireat),
     command("PTTL", 2, Keys::First, keys::pttl),
+    command("PUBLISH", 3, Keys::None, channels::publish),
     command("RENAME", 3, Keys::FirstTwo, keys::rename),
     command("SCAN", -2, Keys::None, scan::apart),
     command("SET", -3, Keys::First, strings::set),

@@ -5,6 +5,7 @@
 //! touch one tag only, as in Redis Cluster, holds back nobody but its neighbours. Nothing is kept when the
 //! process ends.
 
+mod channels;
 mod commands;
 mod glob;
 mod hashes;
@@ -21,14 +22,16 @@ mod sorted_sets;
 mod strings;
 mod table;
 
+use self::channels::Channels;
 use self::refusal::{Answer, CROSS_SLOT, refuse};
 use self::request::Request;
 use self::table::Table;
-use super::{Execution, RedisTransport};
+use super::{Execution, Messages, RedisTransport, Subscriber, Subscribing};
 use crate::base::clock::Clock;
 use crate::db::key::tag_of;
 use crate::db::reply::Reply;
-use crate::db::{Batch, Refusal};
+use crate::db::{Batch, Channel, Delivery, Error, ErrorKind, Refusal};
+use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, MutexGuard};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -44,17 +47,21 @@ pub struct Memory {
     others: Box<[Mutex<Table>]>,
     hasher: RandomState,
     swept: AtomicUsize,
+    channels: Arc<Channels>,
 }
 
 impl Memory {
     /// An empty backend.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let channels = Arc::new(Channels::default());
+        let table = || Mutex::new(Table::publishing_to(&channels));
         Memory {
             clock,
-            first: Mutex::default(),
-            others: std::iter::repeat_with(Mutex::default).take(STRIPES - 1).collect(),
+            first: table(),
+            others: std::iter::repeat_with(table).take(STRIPES - 1).collect(),
             hasher: RandomState::new(),
             swept: AtomicUsize::new(0),
+            channels,
         }
     }
 
@@ -149,7 +156,7 @@ impl Memory {
 
     /// A table of its own for what has no key.
     fn apart(&self) -> Table {
-        let mut table = Table::default();
+        let mut table = Table::publishing_to(&self.channels);
         table.begin_turn(self.clock.micros());
         table
     }
@@ -170,6 +177,19 @@ impl RedisTransport for Memory {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         // Nothing here waits, so the future is ready at its first poll and holds no lock across one.
         Box::pin(async move { Ok(self.run(batch)) })
+    }
+}
+
+impl Subscriber for Memory {
+    fn subscribe(&self, channel: &Channel) -> Subscribing {
+        let (channels, channel) = (self.channels.clone(), channel.clone());
+        Box::pin(async move {
+            let left_behind = Error::new(ErrorKind::Throttled { retry_after: None }, Delivery::Answered);
+            let heard = stream::unfold(channels.listen(channel.as_str()), |mut queue| async move {
+                Some((Ok(queue.recv().await?), queue))
+            });
+            Ok(heard.chain(stream::iter([Err(left_behind)])).boxed() as Messages)
+        })
     }
 }
 

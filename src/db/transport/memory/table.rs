@@ -2,11 +2,13 @@
 //!
 //! Every look goes through [`Table::entry`], so a key past its time is absent to everything.
 
+use super::channels::Channels;
 use super::refusal::{WRONG_TYPE, refuse};
 use super::sorted_set::SortedSet;
 use crate::db::Refusal;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// What a key holds.
 pub(super) enum Value {
@@ -29,9 +31,21 @@ pub(super) struct Table {
     /// Every key that expires, soonest first: what lets a sweep touch only what it removes.
     expiries: BTreeSet<(u64, Bytes)>,
     micros: u64,
+    /// Where what is published goes; nowhere if the table stands alone.
+    channels: Option<Arc<Channels>>,
 }
 
 impl Table {
+    /// An empty table whose commands publish to these.
+    pub fn publishing_to(channels: &Arc<Channels>) -> Self {
+        Table { channels: Some(channels.clone()), ..Table::default() }
+    }
+
+    /// Where what is published goes.
+    pub fn channels(&self) -> Option<&Channels> {
+        self.channels.as_deref()
+    }
+
     /// Sets the time, in microseconds, for all that follows until the next turn.
     pub fn begin_turn(&mut self, micros: u64) {
         self.micros = micros;

@@ -1,12 +1,11 @@
 //! Opening a connection: TCP or TLS or a socket file, and the first words over it.
 
-use super::link::{Link, Stream};
+use super::frames::Frames;
+use super::link::Stream;
 use super::pace::unreachable;
-use super::resp;
 use super::settings::{Endpoint, Place};
 use crate::db::error::{Delivery, Error, ErrorKind};
 use crate::db::reply::Reply;
-use bytes::BytesMut;
 use rustls::pki_types::ServerName;
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -21,24 +20,27 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 const USER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long the first words may take, TLS included. Who accepts and then is silent is given up soon.
-const GREETING: Duration = Duration::from_millis(1500);
+pub(super) const GREETING: Duration = Duration::from_millis(1500);
 
-/// Opens a connection, within `limit`, to be watched in ticks of this length. Whatever fails: nothing was sent.
-pub(super) async fn dial(endpoint: &Endpoint, limit: Duration, tick: Duration) -> Result<Link, Error> {
+/// The most bytes of an answer to the first words: `OK`, or a refusal.
+const ANSWER: usize = 16 * 1024;
+
+/// Opens a connection, within `limit`, over which commands may be said. Whatever fails: nothing was sent.
+pub(super) async fn dial(endpoint: &Endpoint, limit: Duration) -> Result<Box<dyn Stream>, Error> {
     let opened = async {
         match &endpoint.place {
             Place::Unix(path) => {
                 let stream = UnixStream::connect(path).await?;
-                Ok(greet(async { Ok(Link::over(stream, tick)) }, endpoint).await)
+                Ok(greet(async { Ok(boxed(stream)) }, endpoint).await)
             }
             Place::Tcp { host, port } => {
                 let stream = tcp(host, *port).await?;
-                Ok(greet(async { Ok(Link::over(stream, tick)) }, endpoint).await)
+                Ok(greet(async { Ok(boxed(stream)) }, endpoint).await)
             }
             Place::Tls { host, port, config } => {
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let stream = TlsConnector::from(config.clone()).connect(name, tcp(host, *port).await?);
-                Ok(greet(async { Ok(Link::over(stream.await?, tick)) }, endpoint).await)
+                Ok(greet(async { Ok(boxed(stream.await?)) }, endpoint).await)
             }
         }
     };
@@ -46,6 +48,11 @@ pub(super) async fn dial(endpoint: &Endpoint, limit: Duration, tick: Duration) -
         Ok(Ok(greeted)) => greeted,
         Ok(Err::<_, io::Error>(_)) | Err(_) => Err(unreachable()),
     }
+}
+
+/// Which of them it is matters to nobody from here on, and a call through a table costs nothing beside one of the kernel.
+fn boxed(stream: impl Stream) -> Box<dyn Stream> {
+    Box::new(stream)
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
@@ -89,16 +96,20 @@ impl Stream for UnixStream {
 }
 
 /// Brings a connection that is there to life.
-async fn greet(opening: impl Future<Output = io::Result<Link>>, endpoint: &Endpoint) -> Result<Link, Error> {
+async fn greet(
+    opening: impl Future<Output = io::Result<Box<dyn Stream>>>,
+    endpoint: &Endpoint,
+) -> Result<Box<dyn Stream>, Error> {
     let greeted = async {
-        let link = opening.await.map_err(|_| unreachable())?;
-        introduce(&link, endpoint).await.map(|()| link)
+        let mut frames = Frames::over(opening.await.map_err(|_| unreachable())?);
+        introduce(&mut frames, endpoint).await?;
+        frames.into_stream().ok_or_else(unreachable)
     };
     tokio::time::timeout(GREETING, greeted).await.unwrap_or_else(|_| Err(unreachable()))
 }
 
 /// Says who we are and which database it is about, and sees that the server serves.
-async fn introduce(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
+async fn introduce(frames: &mut Frames, endpoint: &Endpoint) -> Result<(), Error> {
     let mut words: Vec<Vec<&[u8]>> = Vec::new();
     match (&endpoint.user, &endpoint.password) {
         (Some(user), Some(password)) => words.push(vec![b"AUTH", user.as_bytes(), password.expose().as_bytes()]),
@@ -110,8 +121,9 @@ async fn introduce(link: &Link, endpoint: &Endpoint) -> Result<(), Error> {
         words.push(vec![b"SELECT", database.as_bytes()]);
     }
     words.push(vec![b"PING"]);
-    let write = |out: &mut BytesMut| words.iter().for_each(|command| resp::encode(command.iter().copied(), out));
-    for reply in link.call(words.len(), write).await.map_err(|_| unreachable())? {
+    frames.say(&words).await.map_err(|_| unreachable())?;
+    for _ in &words {
+        let reply = frames.next(ANSWER).await.map_err(|_| unreachable())?;
         if let Reply::Refused(refusal) = reply {
             // It cannot save what is written, and refuses even a PING for that, but serves reads.
             if refusal.code() == "MISCONF" {

@@ -42,6 +42,12 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
     fn abandon(&self);
 }
 
+impl Stream for Box<dyn Stream> {
+    fn abandon(&self) {
+        (**self).abandon();
+    }
+}
+
 /// A connection in use. Ends when the last handle to it is gone.
 #[derive(Clone)]
 pub(super) struct Link(Arc<Handle>);

@@ -5,15 +5,18 @@
 //! all. Where there are more threads than `REDIS_MAX_POOL_SIZE`, some share.
 
 mod dial;
+mod frames;
 mod link;
 mod pace;
 mod pool;
 mod resp;
 mod settings;
+mod subscription;
 
 pub use settings::{NativeSettings, TlsFiles, UnusableSettings};
 
-use super::{Execution, RedisTransport};
+use super::{Execution, RedisTransport, Subscriber, Subscribing};
+use crate::db::channel::Channel;
 use crate::db::command::{Batch, Command};
 use crate::db::error::{Delivery, Error};
 use crate::db::reply::Reply;
@@ -21,10 +24,12 @@ use bytes::BytesMut;
 use link::Link;
 use pool::Pool;
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// Any Redis, over its own protocol.
 pub struct Native {
     pool: Pool,
+    silence: Duration,
 }
 
 impl Native {
@@ -33,7 +38,12 @@ impl Native {
     /// # Errors
     /// When the settings cannot be used: a malformed URL, or certificates that cannot be read.
     pub fn new(settings: NativeSettings) -> Result<Self, UnusableSettings> {
-        Ok(Native { pool: Pool::new(settings)? })
+        Ok(Native { pool: Pool::new(settings)?, silence: subscription::SILENCE })
+    }
+
+    /// The same, whose subscriptions ask their peer after so long a silence, and give it a quarter of that to answer.
+    pub fn asking_after(self, silence: Duration) -> Self {
+        Native { silence, ..self }
     }
 
     async fn run(&self, batch: &Batch) -> Result<Vec<Reply>, Error> {
@@ -56,6 +66,13 @@ impl Native {
 impl RedisTransport for Native {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(self.run(batch))
+    }
+}
+
+impl Subscriber for Native {
+    fn subscribe(&self, channel: &Channel) -> Subscribing {
+        let ((endpoint, limit), silence, channel) = (self.pool.way(), self.silence, channel.clone());
+        Box::pin(async move { subscription::subscribe(&endpoint, limit, silence, channel.as_str()).await })
     }
 }
 

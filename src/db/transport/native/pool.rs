@@ -59,6 +59,11 @@ impl Pool {
         })
     }
 
+    /// Where it connects to, and how long that may take.
+    pub(super) fn way(&self) -> (Arc<Endpoint>, Duration) {
+        (self.endpoint.clone(), self.connection_timeout)
+    }
+
     /// This thread's connection, opened if need be.
     pub(super) async fn take(&self) -> Result<Link, Error> {
         let (slot, link) = self.local();
@@ -117,7 +122,7 @@ impl Pool {
         let attempt = self.pace.begin(Instant::now())?;
         let (endpoint, limit, tick) = (self.endpoint.clone(), self.connection_timeout, self.tick);
         let task = tokio::spawn(async move {
-            let opened = dial(&endpoint, limit, tick).await;
+            let opened = dial(&endpoint, limit).await.map(|stream| Link::over(stream, tick));
             attempt.ended(opened.as_ref().err());
             opened
         });

@@ -12,6 +12,7 @@
 //! Errors here are made of what is known about delivery and nothing else: those of the HTTP client print
 //! URLs, so they are read and dropped.
 
+mod event_stream;
 mod mark;
 mod settings;
 mod sync_token;
@@ -21,11 +22,11 @@ mod wording;
 pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
 pub use wording::KeyLocking;
 
-use super::{Execution, RedisTransport};
+use super::{Execution, RedisTransport, Subscriber, Subscribing};
 use crate::base::duration;
-use crate::db::{Batch, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
+use crate::db::{Batch, Channel, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
 use mark::Marks;
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -50,12 +51,14 @@ pub struct Rest {
     client: Client,
     pipeline: Url,
     multi_exec: Url,
+    url: RestUrl,
     command_timeout: Duration,
     max_reply_bytes: usize,
     wordings: Wordings,
     sync: SyncToken,
     marks: Marks,
     large: Semaphore,
+    silence: Duration,
 }
 
 /// How scripts go into a request.
@@ -77,12 +80,14 @@ impl Rest {
             client: settings.client()?,
             pipeline: settings.url.endpoint("pipeline"),
             multi_exec: settings.url.endpoint("multi-exec"),
+            url: settings.url.clone(),
             command_timeout: settings.command_timeout,
             max_reply_bytes: settings.max_reply_bytes,
             wordings: Wordings::new(key_locking),
             sync: SyncToken::default(),
             marks: Marks::new(),
             large: Semaphore::new(1),
+            silence: event_stream::SILENCE,
         })
     }
 
@@ -90,6 +95,11 @@ impl Rest {
     pub fn with_key_locking(mut self, key_locking: KeyLocking) -> Rest {
         self.wordings = Wordings::new(key_locking);
         self
+    }
+
+    /// The same, whose subscriptions are made anew after so long a silence.
+    pub fn renewing_after(self, silence: Duration) -> Rest {
+        Rest { silence, ..self }
     }
 
     async fn run(&self, batch: &Batch) -> Result<Vec<Reply>, Error> {
@@ -229,6 +239,21 @@ impl Rest {
 impl RedisTransport for Rest {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         Box::pin(self.run(batch))
+    }
+}
+
+impl Subscriber for Rest {
+    fn subscribe(&self, channel: &Channel) -> Subscribing {
+        let request = self.client.post(self.url.subscription(channel.as_str())).header(ACCEPT, "text/event-stream");
+        let (limit, silence, channel) = (self.command_timeout, self.silence, channel.clone());
+        let subscribed = async move {
+            let response = request.send().await.map_err(|error| without_answer(&error))?;
+            event_stream::messages(response, silence, channel.as_str()).await
+        };
+        Box::pin(async move {
+            let late = Error::new(ErrorKind::TimedOut, Delivery::Unknown);
+            timeout(limit, subscribed).await.map_err(|_| late)?
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 //! ends up in access logs, and a client that cannot be built must be said at start, not met as a panic.
 
 use crate::base::secret::Secret;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -13,6 +14,9 @@ pub const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 /// How long an unused connection is kept. Below the five seconds after which common servers close theirs:
 /// a request that meets a closing connection has an unknown fate.
 const IDLE: Duration = Duration::from_secs(4);
+
+/// What is encoded in a segment of a path: all but the unreserved characters (RFC 3986, section 2.3).
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why the REST backend cannot be set up. Names no URL and no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,6 +70,11 @@ impl RestUrl {
         let path = format!("{prefix}/{name}");
         url.set_path(&path);
         url
+    }
+
+    /// The address at which a channel is heard. The name is one segment of the path, whatever it has in it.
+    pub(super) fn subscription(&self, channel: &str) -> Url {
+        self.endpoint(&format!("subscribe/{}", utf8_percent_encode(channel, SEGMENT)))
     }
 
     /// Whether it is Upstash's own service, which understands more than stock Redis does.
@@ -174,6 +183,12 @@ mod tests {
         assert_eq!(endpoint("https://h/"), "https://h/pipeline");
         assert_eq!(endpoint("http://h:8079/t/acme/"), "http://h:8079/t/acme/pipeline");
         assert_eq!(endpoint("https://h/a%2Fb"), "https://h/a%2Fb/pipeline");
+    }
+
+    #[test]
+    fn a_channel_is_one_segment_of_the_path() {
+        let url = RestUrl::parse("https://h/t/").unwrap().subscription("a:{_system:00}:b/c,d?e");
+        assert_eq!(url.as_str(), "https://h/t/subscribe/a%3A%7B_system%3A00%7D%3Ab%2Fc%2Cd%3Fe");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod faults;
 mod gzip;
 mod protocol;
 mod resp;
+mod subscription;
 
 pub use faults::Fault;
 
@@ -19,6 +20,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use tokio::sync::watch;
 
 /// One request as it came.
 #[derive(Debug, Clone)]
@@ -60,6 +62,8 @@ struct Shared {
     last: Mutex<HashMap<usize, Vec<serde_json::Value>>>,
     hook: RwLock<Option<Hook>>,
     injected: Mutex<HashMap<Discriminant<Fault>, u64>>,
+    /// Changes to end all subscriptions.
+    cuts: watch::Sender<()>,
 }
 
 /// How many requests are remembered.
@@ -116,6 +120,7 @@ impl RestDouble {
             last: Mutex::default(),
             hook: RwLock::default(),
             injected: Mutex::default(),
+            cuts: watch::Sender::new(()),
         });
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("an address").port();
@@ -192,6 +197,11 @@ impl RestDouble {
     /// Fails every request from now on in this way.
     pub fn always(&self, fault: Fault) {
         self.inject(move |_, _| Some(fault.clone()));
+    }
+
+    /// Ends every subscription that there is.
+    pub fn cut(&self) {
+        self.shared.cuts.send_replace(());
     }
 
     /// Serves faithfully again.

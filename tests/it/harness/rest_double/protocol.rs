@@ -2,12 +2,13 @@
 
 use super::faults::{Fault, Moment};
 use super::resp::{Connection, Resp};
-use super::{Call, Seen, Shared};
+use super::{Call, Seen, Shared, subscription};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::Method, web};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
+use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::Ordering;
 
@@ -47,6 +48,14 @@ pub(super) async fn answer(request: HttpRequest, payload: web::Payload, shared: 
     let Ok(Ok(body)) = body else {
         return refuse(&format!("ERR max request size exceeded. Limit: {MAX_REQUEST} bytes"));
     };
+    if let Some(channel) = subscription::channel(&request) {
+        let path = request.path().to_owned();
+        shared.remember(Seen { path, headers: HashMap::new(), commands: vec!["SUBSCRIBE".to_owned()] });
+        return match subscription::answer(&channel, shared).await {
+            Ok(response) => response,
+            Err(error) => respond(HttpResponse::InternalServerError(), json!({"error": format!("ERR {error}")})),
+        };
+    }
     let Some(commands) = commands(&body) else { return refuse("ERR failed to parse pipeline request") };
     shared.remember(Seen {
         path: request.path().to_owned(),

@@ -46,6 +46,11 @@ impl Connection {
         Ok(answers)
     }
 
+    /// What Redis says next without being asked.
+    pub async fn heard(&mut self) -> io::Result<Resp> {
+        self.read().await
+    }
+
     fn read(&mut self) -> Pin<Box<dyn Future<Output = io::Result<Resp>> + Send + '_>> {
         Box::pin(async move {
             let mut line = String::new();
