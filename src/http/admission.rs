@@ -11,7 +11,7 @@ mod limit;
 mod load;
 mod metrics;
 
-use super::endpoints::Access;
+use super::endpoint::Access;
 use super::gate::PlatformSettings;
 use super::problem::Problem;
 use crate::base::code::Code;

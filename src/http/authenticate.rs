@@ -1,6 +1,6 @@
 //! From a request to its [`Principal`], before anything else of it is read.
 
-use super::endpoints::{Access, Endpoint, InOutage};
+use super::endpoint::{Access, Endpoint, InOutage};
 use super::gate::Platform;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;

@@ -3,7 +3,7 @@
 
 use super::admission::{Admission, Entrance, Load, Slot};
 use super::authenticate::authenticate;
-use super::endpoints::{Access, Endpoint};
+use super::endpoint::{Access, Endpoint};
 use super::idempotency;
 use super::large;
 use super::metrics::{EndpointMetrics, HttpMetrics};
@@ -201,6 +201,7 @@ pub(super) async fn serve(
             })
         }
     };
+    let answer = answer.map_err(|problem| endpoint.refusal(problem, request.uri().path()));
     let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
     let is_refused_soon = is_overload || answer.as_ref().is_err_and(|problem| problem.code() == Code::RateLimited);
     if is_refused_soon && request.headers().contains_key(header::CONTENT_LENGTH) {
@@ -252,7 +253,7 @@ async fn answer(
         let walk = Rc::new(Walk { platform, endpoint, principal, deadline, load, since, degraded, standing });
         request.extensions_mut().insert(walk.clone());
         let Walk { platform, endpoint, .. } = &*walk;
-        if let (Some(limited), Access::Tenant(_)) = (platform.limited(), endpoint.access) {
+        if let (Some(limited), Access::Tenant(_), true) = (platform.limited(), endpoint.access, endpoint.is_metered) {
             limited.count(walk.principal.as_ref(), deadline, &walk.standing).await?;
         }
         Query::check(request.query_string(), endpoint.query)?;

@@ -1,6 +1,7 @@
 //! The API description: OpenAPI 3.1, made from the endpoint table.
 
-use super::endpoints::{Access, Endpoint, Endpoints};
+use super::endpoint::{Access, Endpoint};
+use super::endpoints::Endpoints;
 use crate::base::code::Code;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -116,25 +117,29 @@ fn operation_id(endpoint: &Endpoint) -> String {
     words.fold(endpoint.method.as_str().to_ascii_lowercase(), |id, word| format!("{id}_{word}"))
 }
 
-/// What an endpoint is filed under: the first word of its path that is not a version.
+/// What an endpoint is filed under: the first word of its path that is not a version; those for operators together.
 pub fn tag(endpoint: &Endpoint) -> &str {
     let mut words = endpoint.path.split('/').filter(|word| !word.is_empty());
     match (words.next(), endpoint.access) {
         (Some("admin"), _) => "admin",
         (Some("v1"), _) => words.next().unwrap_or("v1"),
+        (Some(surface), Access::Tenant(_)) => surface,
         _ => "operations",
     }
 }
 
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let header = |name: &str, meaning: &str| json!({"name": name, "in": "header", "required": false, "description": meaning, "schema": {"type": "string"}});
-    let in_path = endpoint.path_names().map(|name| {
+    let mut in_path: Vec<Value> = endpoint.path_names().map(|name| {
         json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}})
-    });
+    }).collect();
+    if let (true, Some(Value::Object(tail))) = (endpoint.has_tail(), in_path.last_mut()) {
+        tail.insert("description".to_owned(), json!("All that is left of the path; slashes may stand as they are"));
+    }
     let in_query = endpoint.query.iter().map(|parameter| {
         json!({"name": parameter.name, "in": "query", "required": false, "description": parameter.meaning, "schema": {"type": parameter.kind}})
     });
-    let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let mut parameters: Vec<Value> = in_path.into_iter().chain(in_query).collect();
     if matches!(endpoint.access, Access::Tenant(_)) {
         parameters.push(header("X-Tenant-Id", "With the admin key: the tenant to act for"));
     }

@@ -1,6 +1,7 @@
 //! The reference for people, as a page at `/docs` and as `docs/api.md`: the endpoint table in words.
 
-use super::endpoints::{Access, Endpoint, Endpoints};
+use super::endpoint::{Access, Endpoint};
+use super::endpoints::Endpoints;
 use super::openapi;
 use crate::base::code::Code;
 use actix_web::HttpResponse;

@@ -1,5 +1,6 @@
 //! The real application on a free loopback port, over any backend, with roles to speak to it as.
 
+use super::more_rows::{MoreRows, Rows};
 use super::redis_server::RedisServer;
 use super::rest_double::RestDouble;
 use actix_web::dev::ServerHandle;
@@ -7,7 +8,7 @@ use agentapi::app::Application;
 use agentapi::base::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use agentapi::base::env::Env;
 use agentapi::config::Config;
-use agentapi::http::server;
+use agentapi::http::{Endpoints, server};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -53,7 +54,7 @@ impl App {
     /// The same with more variables.
     pub fn with(backend: On, variables: &[(&str, &str)]) -> App {
         match backend {
-            On::Memory => App::start(variables, None, None),
+            On::Memory => App::with_rows(variables, Endpoints::default),
             On::Native => App::over(RedisServer::shared(), variables),
             On::Rest => {
                 let redis = RedisServer::shared();
@@ -63,12 +64,17 @@ impl App {
         }
     }
 
+    /// An application on memory with these endpoints beside its own.
+    pub fn with_rows(variables: &[(&str, &str)], rows: Rows) -> App {
+        App::start(variables, None, None, rows)
+    }
+
     /// An application over a given Redis. Give `REDIS_KEY_PREFIX` to share data with another one.
     pub fn over(redis: Arc<RedisServer>, variables: &[(&str, &str)]) -> App {
         let url = redis.url();
         let mut all = vec![("REDIS_URL", url.as_str())];
         all.extend(variables);
-        App::start(&all, Some(redis), None)
+        App::start(&all, Some(redis), None, Endpoints::default)
     }
 
     /// An application over a given REST server.
@@ -80,10 +86,15 @@ impl App {
             ("UPSTASH_REDIS_REST_TOKEN", "rest-token"),
         ];
         all.extend(variables);
-        App::start(&all, Some(redis), Some(double))
+        App::start(&all, Some(redis), Some(double), Endpoints::default)
     }
 
-    fn start(variables: &[(&str, &str)], redis: Option<Arc<RedisServer>>, rest: Option<Arc<RestDouble>>) -> App {
+    fn start(
+        variables: &[(&str, &str)],
+        redis: Option<Arc<RedisServer>>,
+        rest: Option<Arc<RestDouble>>,
+        rows: Rows,
+    ) -> App {
         install_crypto();
         let unique = TENANTS.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("t{}-{unique}", std::process::id());
@@ -108,7 +119,8 @@ impl App {
                 let app = Application::new(config, told_by).expect("the backend's settings are valid");
                 app.start_background();
                 app.look_at_backend().await;
-                let server = server::serve(listener, &settings, app).expect("the listener works");
+                let site = MoreRows { inner: app, rows };
+                let server = server::serve(listener, &settings, site).expect("the listener works");
                 send.send(server.handle()).expect("the test waits");
                 server.await.expect("the server ends well");
             });

@@ -4,6 +4,7 @@ pub mod app;
 pub mod backend;
 pub mod chaos_proxy;
 pub mod loss;
+pub mod more_rows;
 pub mod oauth_server;
 pub mod operations;
 pub mod raw;

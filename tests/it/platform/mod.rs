@@ -3,5 +3,7 @@
 mod bodies;
 mod documents;
 mod operations;
+mod refusals;
 mod requests;
 mod serving;
+mod tails;
