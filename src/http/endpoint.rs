@@ -3,9 +3,9 @@
 use super::path::decode;
 use super::pattern::Pattern;
 use super::problem::Problem;
-use super::query::Parameter;
+use super::query::{Parameter, TOKEN};
 use crate::base::code::Code;
-use crate::tenancy::Scope;
+use crate::tenancy::{Purpose, Scope};
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse};
@@ -77,7 +77,7 @@ pub struct Endpoint {
     pub access: Access,
     /// What it does, in a line.
     pub summary: &'static str,
-    /// The query parameters that it takes.
+    /// The query parameters that its handler takes.
     pub query: &'static [Parameter],
     /// The schema of its request body.
     pub body: Option<SchemaOf>,
@@ -95,6 +95,8 @@ pub struct Endpoint {
     pub slots: u32,
     /// Whether requests to it count against the limit of their API key.
     pub is_metered: bool,
+    /// What a short-lived token must be for to stand in for a key here.
+    pub by_token: Option<Purpose>,
     /// What its refusals say beside what every problem says.
     pub(super) refuses_as: Option<RefusesAs>,
     pub(super) pattern: Pattern,
@@ -127,6 +129,11 @@ impl Endpoint {
         payload: Payload,
     ) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>> {
         (self.run)(request, payload)
+    }
+
+    /// The query parameters that it takes, that of its token among them.
+    pub fn parameters(&self) -> impl Iterator<Item = &Parameter> {
+        self.query.iter().chain(self.by_token.map(|_| &TOKEN))
     }
 
     /// The names in its path, in order.

@@ -6,6 +6,7 @@ use super::pattern::Pattern;
 use super::problem::Problem;
 use super::query::Parameter;
 use crate::base::code::Code;
+use crate::tenancy::Purpose;
 use actix_web::FromRequest;
 use actix_web::http::Method;
 use actix_web::{Handler, HttpResponse};
@@ -57,6 +58,7 @@ impl Endpoints {
             in_outage: InOutage::Refuse,
             slots: 1,
             is_metered: true,
+            by_token: None,
             refuses_as: None,
             pattern,
             run,
@@ -130,6 +132,12 @@ impl Endpoints {
     /// Requests to it do not count against the limit of their API key.
     pub fn unmetered(self) -> Self {
         self.describe(|row| row.is_metered = false)
+    }
+
+    /// A short-lived token for this purpose, as [`TokenIssuer`](super::TokenIssuer) makes them, opens it too, in the
+    /// query. For rows that read: a token is no secret for long, nor kept like one.
+    pub fn or_by_token(self, purpose: Purpose) -> Self {
+        self.describe(|row| row.by_token = Some(purpose))
     }
 
     /// Whatever refuses a request to it, the gate included, its problem goes through `refuses_as` first.

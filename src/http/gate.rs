@@ -256,7 +256,7 @@ async fn answer(
         if let (Some(limited), Access::Tenant(_), true) = (platform.limited(), endpoint.access, endpoint.is_metered) {
             limited.count(walk.principal.as_ref(), deadline, &walk.standing).await?;
         }
-        Query::check(request.query_string(), endpoint.query)?;
+        Query::check(request.query_string(), endpoint)?;
         walk.since.set(Some(start));
         has_begun.set(true);
         let answer = match idempotency::key(request, endpoint)? {

@@ -30,6 +30,7 @@ mod request_log;
 mod router;
 mod scoped;
 pub mod server;
+mod token_issuer;
 mod trace;
 
 pub use admission::Admission;
@@ -52,3 +53,4 @@ pub use quota::{QuotaFields, QuotaStanding};
 pub use reference::{documentation, markdown};
 pub use router::mount;
 pub use scoped::{CallerWaits, Opens, Scoped, Tenancy, Weight};
+pub use token_issuer::TokenIssuer;

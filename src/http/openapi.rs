@@ -2,6 +2,7 @@
 
 use super::endpoint::{Access, Endpoint};
 use super::endpoints::Endpoints;
+use super::query::TOKEN;
 use crate::base::code::Code;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -36,6 +37,7 @@ pub fn document(endpoints: &Endpoints) -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of a tenant, or the admin key"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "token": {"type": "apiKey", "in": "query", "name": TOKEN.name, "description": TOKEN.meaning},
             },
         },
     })
@@ -44,7 +46,7 @@ pub fn document(endpoints: &Endpoints) -> Value {
 /// The refusals of an endpoint: its own, and those that its access and shape bring.
 pub fn refusals(endpoint: &Endpoint) -> Vec<Code> {
     let mut codes = endpoint.refusals.to_vec();
-    if !endpoint.query.is_empty() {
+    if endpoint.parameters().next().is_some() {
         codes.push(Code::InvalidQuery);
     }
     if endpoint.path_names().next().is_some() {
@@ -101,7 +103,9 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         }
         Access::Tenant(scope) => {
             let scopes = [scope.to_string()];
-            operation.insert("security".into(), json!([{"bearer": scopes}, {"header": scopes}]));
+            let mut ways = vec![json!({"bearer": scopes}), json!({"header": scopes})];
+            ways.extend(endpoint.by_token.map(|_| json!({"token": scopes})));
+            operation.insert("security".into(), json!(ways));
         }
     }
     if let Some(schema) = endpoint.body {

@@ -7,3 +7,4 @@ mod refusals;
 mod requests;
 mod serving;
 mod tails;
+mod tokens;
