@@ -91,8 +91,8 @@ impl Problem {
     pub fn quota_exceeded(violated: Vec<String>, retry_after: Duration) -> Self {
         // As the fields name them.
         let violated = violated.iter().map(|name| quota::encoded(name).into_owned()).collect();
-        let retry_after = quota::whole_seconds(retry_after);
-        Problem { violated, retry_after, ..Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.") }
+        let problem = Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.");
+        Problem { violated, ..problem.after(retry_after) }
     }
 
     /// A body, query or header that is not valid, with its faults.
@@ -103,6 +103,11 @@ impl Problem {
     /// One fault in the body.
     pub fn fault(pointer: &str, detail: &str) -> Self {
         Problem::invalid(Code::ValidationFailed, vec![Fault { pointer: pointer.to_owned(), detail: detail.to_owned() }])
+    }
+
+    /// It is worth asking again after this time.
+    pub(super) fn after(self, retry_after: Duration) -> Self {
+        Problem { retry_after: quota::whole_seconds(retry_after), ..self }
     }
 
     /// Adds a header to the answer.

@@ -149,6 +149,17 @@ impl Registry {
         }
     }
 
+    /// The key of this id, for somebody who has shown it and is still there; nothing once it is revoked or expired. Costs
+    /// no round trip while what is remembered is fresh.
+    pub async fn look_again(&self, id: KeyId, deadline: Deadline) -> Result<Option<Identity>, Error> {
+        let epoch = self.freshness.epoch(deadline).await?;
+        let known = match self.remembered.key(id, epoch) {
+            Some(known) => known,
+            None => self.load_identity(id, epoch, deadline).await?,
+        };
+        Ok(known.filter(|identity| !identity.key.is_expired(self.db.now())))
+    }
+
     /// Tells whose key was presented by what is remembered, while the backend cannot be asked: as the last look left
     /// it, provided that the server was in use when the outage began. Nothing where that is not known: the key may
     /// exist, and be asked for. What was revoked elsewhere since is not known either.

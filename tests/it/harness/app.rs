@@ -8,7 +8,8 @@ use agentapi::app::Application;
 use agentapi::base::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use agentapi::base::env::Env;
 use agentapi::config::Config;
-use agentapi::http::{Endpoints, server};
+use agentapi::http::Endpoints;
+use agentapi::http::server::{self, Draining};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -38,6 +39,8 @@ pub struct App {
     pub clock: ManualClock,
     pub redis: Option<Arc<RedisServer>>,
     pub rest: Option<Arc<RestDouble>>,
+    /// Tells the application that it is about to stop.
+    pub draining: Draining,
     client: reqwest::Client,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -119,14 +122,15 @@ impl App {
                 let app = Application::new(config, told_by).expect("the backend's settings are valid");
                 app.start_background();
                 app.look_at_backend().await;
+                let draining = app.draining().clone();
                 let site = MoreRows { inner: app, rows };
                 let server = server::serve(listener, &settings, site).expect("the listener works");
-                send.send(server.handle()).expect("the test waits");
+                send.send((server.handle(), draining)).expect("the test waits");
                 server.await.expect("the server ends well");
             });
         });
-        let handle = receive.recv().expect("the application starts");
-        App { base, clock, redis, rest, client: client(), handle, thread: Some(thread) }
+        let (handle, draining) = receive.recv().expect("the application starts");
+        App { base, clock, redis, rest, draining, client: client(), handle, thread: Some(thread) }
     }
 
     /// A caller without a credential.

@@ -6,5 +6,6 @@ mod operations;
 mod refusals;
 mod requests;
 mod serving;
+mod streams;
 mod tails;
 mod tokens;
