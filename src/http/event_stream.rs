@@ -57,7 +57,8 @@ impl EventStream {
         self.last_event_id.as_ref()
     }
 
-    /// The answer: these events as they come, heartbeats where none does.
+    /// The answer: these events as they come, and heartbeats where none does; one at once, so that whoever is in
+    /// between passes on that it has begun.
     pub fn answer(self, events: impl Stream<Item = Event> + 'static) -> HttpResponse {
         let mut head = HttpResponse::Ok();
         head.insert_header((CONTENT_TYPE, "text/event-stream"));
@@ -119,7 +120,8 @@ fn sent<E: Stream<Item = Event>>(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> {
     let EventStream { place: _place, still_may, draining, heartbeat, end, .. } = stream;
     let sent = Sent { events, still_may, asked: Instant::now(), draining, heartbeat, end, _place };
-    stream::unfold(sent, |mut sent| async move { Some((Ok(sent.next().await?), sent)) })
+    let begun = stream::once(ready(Ok(HEARTBEAT)));
+    begun.chain(stream::unfold(sent, |mut sent| async move { Some((Ok(sent.next().await?), sent)) }))
 }
 
 impl<E: Stream<Item = Event>> Sent<E> {

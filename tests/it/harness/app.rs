@@ -267,9 +267,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response) -> Answer {
+    /// All of it; of an event stream, which has no end, what comes first.
+    async fn read(mut response: Response) -> Answer {
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("the body arrives") }
+        let text = if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            let first = response.chunk().await.expect("it begins");
+            first.map(|first| String::from_utf8_lossy(&first).into_owned()).unwrap_or_default()
+        } else {
+            response.text().await.expect("the body arrives")
+        };
+        Answer { status, headers, text }
     }
 
     /// A header's value, or an empty text.
