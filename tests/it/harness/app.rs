@@ -74,10 +74,15 @@ impl App {
 
     /// An application over a given Redis. Give `REDIS_KEY_PREFIX` to share data with another one.
     pub fn over(redis: Arc<RedisServer>, variables: &[(&str, &str)]) -> App {
+        App::over_with_rows(redis, variables, Endpoints::default)
+    }
+
+    /// The same with these endpoints beside its own.
+    pub fn over_with_rows(redis: Arc<RedisServer>, variables: &[(&str, &str)], rows: Rows) -> App {
         let url = redis.url();
         let mut all = vec![("REDIS_URL", url.as_str())];
         all.extend(variables);
-        App::start(&all, Some(redis), None, Endpoints::default)
+        App::start(&all, Some(redis), None, rows)
     }
 
     /// An application over a given REST server.

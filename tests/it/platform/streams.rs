@@ -2,14 +2,16 @@
 
 use crate::harness::app::App;
 use crate::harness::raw::Raw;
+use crate::harness::redis_server::RedisServer;
 use actix_web::HttpResponse;
 use agentapi::base::text::Name;
-use agentapi::http::{Endpoints, Event, EventStream, Problem, TokenIssuer};
+use agentapi::http::{Endpoints, Event, EventStream, InOutage, Problem, TokenIssuer};
 use agentapi::tenancy::{Access, Area, Purpose, Scope};
 use futures_util::stream::{self, StreamExt};
 use reqwest::StatusCode;
 use serde_json::json;
 use std::io::Read;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -45,6 +47,8 @@ fn rows() -> Endpoints {
     Endpoints::under("/streams")
         .get("/listen", READ, listen)
         .or_by_token(EVENTS)
+        .get("/listen-on", READ, listen)
+        .in_outage(InOutage::Approximate)
         .get("/flood", READ, flood)
         .get("/issue", READ, issue)
 }
@@ -181,6 +185,22 @@ async fn a_stream_ends_with_its_key_with_its_tenant_and_with_its_token() {
     let heard = by_token.hears_the_end();
     assert!(heard.contains(": \n\n"), "{heard}");
     streams[2].hears(": \n\n");
+}
+
+#[tokio::test]
+async fn while_the_backend_cannot_be_asked_streams_go_on_where_the_last_known_will_do() {
+    let redis = Arc::new(RedisServer::start());
+    let app = App::over_with_rows(redis.clone(), &[QUICK], rows);
+    let tenant = app.tenant().await;
+    let key = format!("X-API-Key: {}\r\n", tenant.secret);
+    let (mut ends, mut goes_on) = (Listener::to(&app, "listen", &key), Listener::to(&app, "listen-on", &key));
+    redis.kill();
+    ends.hears_the_end();
+    // Some of these were sent before; the last one was not.
+    let ended = Instant::now();
+    while ended.elapsed() < Duration::from_secs(1) {
+        goes_on.hears(": \n\n");
+    }
 }
 
 #[tokio::test]
