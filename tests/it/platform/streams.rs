@@ -77,8 +77,10 @@ impl Listener {
 
     /// Listens until this has come.
     fn hears(&mut self, wanted: &str) -> String {
-        let (mut text, mut byte) = (Vec::new(), [0]);
+        let (mut text, mut byte, begun) = (Vec::new(), [0], Instant::now());
         while !text.ends_with(wanted.as_bytes()) {
+            // Heartbeats would keep it waiting for ever.
+            assert!(begun.elapsed() < Duration::from_secs(20), "{wanted:?} never came");
             self.connection.0.read_exact(&mut byte).unwrap();
             text.push(byte[0]);
         }
