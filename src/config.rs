@@ -126,8 +126,14 @@ impl Config {
         let max_in_flight = env.parsed(in_flight, "is not a number from 1 to 1000000", |text| {
             text.parse().ok().filter(|n| (1..=1_000_000).contains(n))
         });
+        let (max_event_streams, max_event_streams_of_tenant) = event_streams(env);
+        let beat = "How long nothing may be sent on an event stream before a heartbeat is.";
+        let event_heartbeat = env.positive_duration(Variable::new("EVENT_STREAM_HEARTBEAT", beat).default("20s"));
         let platform = PlatformSettings {
             max_in_flight: max_in_flight.unwrap_or(1),
+            max_event_streams,
+            max_event_streams_of_tenant,
+            event_heartbeat,
             max_body_bytes: env.bytes(Variable::new("MAX_BODY_BYTES", "Largest request body.").default("1MiB")),
             request_timeout: env.positive_duration(
                 Variable::new("REQUEST_TIMEOUT", "Longest that one request may take.").default("2s"),
@@ -166,6 +172,17 @@ impl Config {
             log,
         }
     }
+}
+
+/// The most of all tenants together, and of one.
+fn event_streams(env: &mut Env) -> (u32, u32) {
+    let mut most = |name, meaning, default| {
+        let wrong = "is not a number from 1 to 1000000";
+        let read = |text: &str| text.parse().ok().filter(|n| (1..=1_000_000).contains(n));
+        env.parsed(Variable::new(name, meaning).default(default), wrong, read).unwrap_or(1)
+    };
+    let all = most("MAX_EVENT_STREAMS", "Most event streams open at one time; each is a connection.", "1000");
+    (all, most("MAX_EVENT_STREAMS_PER_TENANT", "Most of them of one tenant.", "250"))
 }
 
 fn log(env: &mut Env) -> LogSettings {

@@ -80,6 +80,9 @@ impl World {
             max_in_flight: 1024,
             request_timeout: Duration::from_secs(2),
             admin_key: Some(Secret::new(ADMIN_KEY.to_owned())),
+            max_event_streams: 3,
+            max_event_streams_of_tenant: 2,
+            event_heartbeat: Duration::from_secs(20),
             sessions_stand_in: false,
         };
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());

@@ -47,6 +47,12 @@ codes! {
     InvalidHeader = "invalid_header", 400, "A header is not valid";
     /// A name in the path is empty, too long, not UTF-8 or has control characters.
     InvalidName = "invalid_name", 400, "A name in the path is not valid";
+    /// The evaluation context lacks the targeting key that the flag's rules need.
+    TargetingKeyMissing = "targeting_key_missing", 400, "The targeting key is missing";
+    /// The evaluation context is not one.
+    InvalidContext = "invalid_context", 400, "The evaluation context is not valid";
+    /// The flag's rules gave nothing that the flag has; who evaluates goes on with the default in the code.
+    FlagFailed = "flag_evaluation_failed", 400, "The flag could not be evaluated";
     /// No credential, or one that is not known.
     Unauthorized = "unauthorized", 401, "Authentication is required";
     /// The refresh token is not known, or its session has ended.
@@ -73,6 +79,10 @@ codes! {
     ProviderNotFound = "provider_not_found", 404, "There is no such OAuth provider";
     /// No such job.
     JobNotFound = "job_not_found", 404, "There is no such job";
+    /// No such flag.
+    FlagNotFound = "flag_not_found", 404, "There is no such flag";
+    /// The set of flags never had this version, or it is kept no longer.
+    FlagsetVersionNotFound = "flagset_version_not_found", 404, "There is no such version of the flags";
     /// No such reservation, or it has freed itself.
     ReservationNotFound = "reservation_not_found", 404, "There is no such reservation";
     /// The path exists, the method does not.
@@ -123,6 +133,8 @@ codes! {
     IdempotencyKeyReused = "idempotency_key_reused", 422, "The key was used with another request";
     /// A limit was reached; `Retry-After` says when it is worth asking again.
     RateLimited = "rate_limited", 429, "Too many requests";
+    /// The tenant, or all tenants together, have as many event streams open as there may be.
+    TooManyStreams = "too_many_streams", 429, "Too many event streams are open";
     /// A defect of this server.
     Internal = "internal_error", 500, "The server made a mistake";
     /// The token is past its end and the OAuth provider did not give another one.

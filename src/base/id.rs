@@ -4,6 +4,7 @@ use crate::base::clock::Timestamp;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hkdf::Hkdf;
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use std::cell::Cell;
 use std::time::Duration;
@@ -89,6 +90,14 @@ pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
+/// HMAC-SHA256 (RFC 2104).
+pub fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
+    // As long as a block, to which shorter keys are filled up with zeros anyway: so none is of a wrong length.
+    let mut block = [0; 64];
+    block.iter_mut().zip(key).for_each(|(place, byte)| *place = *byte);
+    Hmac::<Sha256>::new(&block.into()).chain_update(message).finalize().into_bytes().into()
+}
+
 /// What stands in the backend in place of a secret: its SHA-256 in base64url without padding, 43 characters.
 pub fn fingerprint(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(sha256(secret.as_bytes()))
@@ -163,6 +172,14 @@ mod tests {
         assert_eq!(base62_u32(0), "000000");
         assert_eq!(base62_u32(61), "00000z");
         assert_eq!(base62_u32(u32::MAX), "4gfFC3");
+    }
+
+    #[test]
+    fn an_hmac_is_that_of_rfc_4231() {
+        let mut key = [0; 32];
+        key[..20].fill(0x0b);
+        let hex: String = hmac_sha256(&key, b"Hi There").iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
     }
 
     #[test]

@@ -4,14 +4,15 @@
 //! that costs next to nothing, and the caller learns at once what it would else have learned after waiting.
 //! The bounds: requests in flight over all workers, under a limit that follows how long they take; a tenant's
 //! share of them; half of them for keys that must be asked for, as anyone can make those up; the bytes of all
-//! bodies together, and a tenant's part of those. Health, metrics and documentation take no slot, so that no
+//! bodies together, and a tenant's part of those; and, apart from requests, the event streams that are open. Health, metrics and documentation take no slot, so that no
 //! crowd keeps them from being answered: none of them costs the backend anything that grows with their number.
 
 mod limit;
 mod load;
 mod metrics;
+mod streams;
 
-use super::endpoints::Access;
+use super::endpoint::Access;
 use super::gate::PlatformSettings;
 use super::problem::Problem;
 use crate::base::code::Code;
@@ -25,7 +26,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+pub(super) use streams::StreamPlace;
 
 /// The limit does not shrink below so many requests for each worker: that keeps a core busy.
 const LEAST_PER_WORKER: u32 = 4;
@@ -37,6 +39,8 @@ const BODIES_OF_TENANT: usize = BODIES / 4;
 const ANSWERS: usize = 64 << 20;
 /// A tenant's part of them.
 const ANSWERS_OF_TENANT: usize = ANSWERS / 4;
+/// After this time it is worth trying again to open an event stream: they stay open for long.
+const STREAMS_RETRY: Duration = Duration::from_secs(30);
 /// Tenants whose counters a worker remembers.
 const REMEMBERED: usize = 1024;
 
@@ -50,10 +54,12 @@ enum Crowd {
     BodiesOfTenant,
     Answers,
     AnswersOfTenant,
+    Streams,
+    StreamsOfTenant,
 }
 
 impl Crowd {
-    const ALL: [(Crowd, &'static str); 7] = [
+    const ALL: [(Crowd, &'static str); 9] = [
         (Crowd::Process, "in_flight"),
         (Crowd::Strangers, "unknown_keys"),
         (Crowd::Tenant, "tenant"),
@@ -61,6 +67,8 @@ impl Crowd {
         (Crowd::BodiesOfTenant, "tenant_body_bytes"),
         (Crowd::Answers, "answer_bytes"),
         (Crowd::AnswersOfTenant, "tenant_answer_bytes"),
+        (Crowd::Streams, "event_streams"),
+        (Crowd::StreamsOfTenant, "tenant_event_streams"),
     ];
 }
 
@@ -74,6 +82,9 @@ pub struct Admission {
     answer_bytes: AtomicUsize,
     most_body_bytes: usize,
     most_body_bytes_of_tenant: usize,
+    streams: AtomicU32,
+    most_streams: u32,
+    most_streams_of_tenant: u32,
     limit: Limit,
     /// The counters of tenants that have requests in flight, and of some more.
     tenants: Mutex<Counters>,
@@ -93,6 +104,7 @@ struct Taken {
     slots: AtomicU32,
     body_bytes: AtomicUsize,
     answer_bytes: AtomicUsize,
+    streams: AtomicU32,
 }
 
 impl Admission {
@@ -107,6 +119,9 @@ impl Admission {
             answer_bytes: AtomicUsize::new(0),
             most_body_bytes: BODIES.max(settings.max_body_bytes),
             most_body_bytes_of_tenant: BODIES_OF_TENANT.max(settings.max_body_bytes),
+            streams: AtomicU32::new(0),
+            most_streams: settings.max_event_streams,
+            most_streams_of_tenant: settings.max_event_streams_of_tenant,
             limit: Limit::new(least, settings.max_in_flight, settings.request_timeout / 2),
             tenants: Mutex::default(),
             refused: Default::default(),
@@ -152,6 +167,9 @@ impl Admission {
         match crowd {
             Crowd::Tenant | Crowd::BodiesOfTenant | Crowd::AnswersOfTenant => {
                 Problem::new(Code::TenantBusy, "Wait for the tenant's other requests to end.")
+            }
+            Crowd::Streams | Crowd::StreamsOfTenant => {
+                Problem::new(Code::TooManyStreams, "Close another one, or come back later.").after(STREAMS_RETRY)
             }
             _ => Problem::new(Code::Overloaded, "Nothing was done. Try again later."),
         }

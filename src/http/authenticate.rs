@@ -1,14 +1,15 @@
 //! From a request to its [`Principal`], before anything else of it is read.
 
-use super::endpoints::{Access, Endpoint, InOutage};
+use super::endpoint::{Access, Endpoint, InOutage};
 use super::gate::Platform;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
+use super::query::TOKEN;
 use crate::base::code::Code;
 use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::text::TenantId;
-use crate::tenancy::{Status, Tenant, Verification};
+use crate::tenancy::{Credential, Status, Tenant, Verification};
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ async fn identify(
     let principal = match access {
         Access::Public => return Ok(None),
         Access::Admin => admin_api(request, platform, deadline).await?,
-        Access::Tenant(_) => tenant_api(request, endpoint.in_outage, platform, deadline).await?,
+        Access::Tenant(_) => tenant_api(request, endpoint, platform, deadline).await?,
     };
     if principal.tenant.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended) {
         return Err(Problem::new(Code::TenantSuspended, "An operator has suspended this tenant."));
@@ -65,6 +66,13 @@ pub(super) fn credential(request: &HttpRequest) -> Option<&str> {
     bearer().or_else(header).filter(|key| !key.is_empty())
 }
 
+/// The token that the request's query presents, where the endpoint takes one: as it was made, so not encoded.
+fn token<'a>(request: &'a HttpRequest, endpoint: &Endpoint) -> Option<Credential<'a>> {
+    let purpose = endpoint.by_token?;
+    let value = |pair: &'a str| pair.strip_prefix(TOKEN.name)?.strip_prefix('=');
+    Some(Credential::Token(request.query_string().split('&').find_map(value)?, purpose))
+}
+
 fn unauthorized() -> Problem {
     Problem::new(Code::Unauthorized, "Send a valid key as `Authorization: Bearer KEY` or `X-API-Key: KEY`.")
 }
@@ -76,7 +84,7 @@ fn is_admin(presented: &str, platform: &Platform) -> bool {
 
 async fn verify(
     request: &HttpRequest,
-    presented: &str,
+    presented: Credential<'_>,
     platform: &Platform,
     deadline: Deadline,
 ) -> Result<Verification, Problem> {
@@ -90,9 +98,9 @@ async fn verify(
 async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
     if is_admin(presented, platform) {
-        return Ok(Principal { actor: Actor::Admin, tenant: None });
+        return Ok(Principal { actor: Actor::Admin, tenant: None, token_ends_at: None });
     }
-    match verify(request, presented, platform, deadline).await? {
+    match verify(request, Credential::Key(presented), platform, deadline).await? {
         Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
         Verification::Unknown => Err(unauthorized()),
     }
@@ -100,11 +108,13 @@ async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadlin
 
 async fn tenant_api(
     request: &HttpRequest,
-    in_outage: InOutage,
+    endpoint: &Endpoint,
     platform: &Platform,
     deadline: Deadline,
 ) -> Result<Principal, Problem> {
-    let presented = credential(request).ok_or_else(unauthorized)?;
+    let in_outage = endpoint.in_outage;
+    let by_header = credential(request).map(Credential::Key);
+    let presented = by_header.or_else(|| token(request, endpoint)).ok_or_else(unauthorized)?;
     let remembered = match in_outage {
         InOutage::StandIn if platform.settings().sessions_stand_in => platform.registry().recall_in_outage(presented),
         InOutage::Approximate => platform.registry().recall_in_outage(presented),
@@ -121,13 +131,15 @@ async fn tenant_api(
         },
     };
     if let Verification::Known(identity) = verified {
-        let actor = Actor::Key { id: identity.key.id, scopes: identity.key.scopes };
-        return Ok(Principal { actor, tenant: Some(identity.tenant) });
+        let (actor, token_ends_at) = (Actor::Key(identity.key), presented.ends_at());
+        return Ok(Principal { actor, tenant: Some(identity.tenant), token_ends_at });
     }
-    if !is_admin(presented, platform) {
-        return Err(unauthorized());
+    match presented {
+        Credential::Key(key) if is_admin(key, platform) => {}
+        _ => return Err(unauthorized()),
     }
-    Ok(Principal { actor: Actor::Admin, tenant: Some(named_tenant(request, platform, deadline).await?) })
+    let tenant = Some(named_tenant(request, platform, deadline).await?);
+    Ok(Principal { actor: Actor::Admin, tenant, token_ends_at: None })
 }
 
 /// The tenant that an admin key acts for.

@@ -208,7 +208,7 @@ mod tests {
 
     fn refusal(body: &str) -> (Code, String) {
         let problem = parse::<Sample>(body.as_bytes()).unwrap_err();
-        (problem.code(), serde_json::to_string(&crate::http::problem::tests::faults(&problem)).unwrap())
+        (problem.code(), serde_json::to_string(problem.faults()).unwrap())
     }
 
     #[test]

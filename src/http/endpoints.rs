@@ -1,120 +1,17 @@
 //! The endpoint table. A slice lists its endpoints with the scope that each needs; the server mounts the
 //! table, tests walk it, and the API description prints it.
 
+use super::endpoint::{Access, Answer, Endpoint, InOutage, MethodRow, RefusesAs, Run, SchemaOf};
+use super::pattern::Pattern;
 use super::problem::Problem;
 use super::query::Parameter;
 use crate::base::code::Code;
-use crate::tenancy::Scope;
-use actix_web::dev::Payload;
+use crate::tenancy::Purpose;
+use actix_web::FromRequest;
 use actix_web::http::Method;
-use actix_web::{FromRequest, Handler, HttpRequest, HttpResponse};
-use futures_util::future::LocalBoxFuture;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use actix_web::{Handler, HttpResponse};
+use schemars::JsonSchema;
 use std::rc::Rc;
-
-/// Who may call an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Anyone.
-    Public,
-    /// The holder of the admin key.
-    Admin,
-    /// A tenant's API key with this scope, or the admin key in a tenant's name.
-    Tenant(Scope),
-}
-
-impl From<Scope> for Access {
-    fn from(scope: Scope) -> Self {
-        Access::Tenant(scope)
-    }
-}
-
-/// What an endpoint does while the backend cannot be asked. Each capability declares it in its rows;
-/// `docs/architecture.md` has the table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum InOutage {
-    /// Refuses, from the authentication on: it would lose or invent data.
-    #[default]
-    Refuse,
-    /// Where `SESSION_FALLBACK` names what stands in, answers from this process what that can vouch for; else refuses.
-    StandIn,
-    /// Answers an approximation of this process's own, or the last that it knew, and says so.
-    Approximate,
-}
-
-/// What makes the schema of a body.
-pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
-
-/// A successful answer, for the API description.
-#[derive(Debug, Clone, Copy)]
-pub struct Answer {
-    /// Its status.
-    pub status: u16,
-    /// What it means.
-    pub meaning: &'static str,
-    /// What its JSON body looks like; nothing where there is none.
-    pub schema: Option<SchemaOf>,
-}
-
-/// A row under a method that it answers: its own, or `HEAD` for `GET`.
-pub(super) type MethodRow = (Method, Rc<Endpoint>);
-
-type Run = Rc<dyn Fn(HttpRequest, Payload) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>>;
-
-/// One row of the table.
-pub struct Endpoint {
-    /// The method.
-    pub method: Method,
-    /// The path, names in braces.
-    pub path: String,
-    /// Who may call it.
-    pub access: Access,
-    /// What it does, in a line.
-    pub summary: &'static str,
-    /// The query parameters that it takes.
-    pub query: &'static [Parameter],
-    /// The schema of its request body.
-    pub body: Option<SchemaOf>,
-    /// Whether the body may be left out.
-    pub body_is_optional: bool,
-    /// Its successful answers.
-    pub answers: Vec<Answer>,
-    /// The refusals that are its own; those that every endpoint shares are left out.
-    pub refusals: &'static [Code],
-    /// Whether it creates something, and so honours `Idempotency-Key`.
-    pub creates: bool,
-    /// What it does while the backend cannot be asked.
-    pub in_outage: InOutage,
-    /// How many requests of the usual kind it may cost as much as.
-    pub slots: u32,
-    placeholders: Vec<usize>,
-    run: Run,
-}
-
-impl Endpoint {
-    /// Where among the path's segments the `n`th name stands.
-    pub(super) fn placeholder(&self, n: usize) -> Option<usize> {
-        self.placeholders.get(n).copied()
-    }
-
-    /// Reads the handler's arguments and runs it.
-    pub(super) fn run(
-        &self,
-        request: HttpRequest,
-        payload: Payload,
-    ) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>> {
-        (self.run)(request, payload)
-    }
-
-    /// The names in its path, in order.
-    pub fn path_names(&self) -> impl Iterator<Item = &str> {
-        self.path.split('/').filter_map(placeholder_name)
-    }
-}
-
-fn placeholder_name(segment: &str) -> Option<&str> {
-    segment.strip_prefix('{')?.strip_suffix('}')
-}
 
 /// A table of endpoints, written as a chain: a method adds a row, the calls after it describe that row.
 #[derive(Default)]
@@ -130,14 +27,14 @@ impl Endpoints {
         Endpoints { base, ..Endpoints::default() }
     }
 
+    /// A last name `{*name}` takes all that is left of a path, slashes included; literals may stand in its place in
+    /// other rows, but no other name.
     fn row<F, Args>(mut self, method: Method, path: &str, access: impl Into<Access>, handler: F) -> Self
     where
         F: Handler<Args, Output = Result<HttpResponse, Problem>>,
         Args: FromRequest + 'static,
     {
-        let path = format!("{}{path}", self.base);
-        let segments = path.split('/').enumerate();
-        let placeholders = segments.filter(|(_, s)| placeholder_name(s).is_some()).map(|(index, _)| index).collect();
+        let pattern = Pattern::new(format!("{}{path}", self.base));
         let run: Run = Rc::new(move |request, mut payload| {
             let handler = handler.clone();
             Box::pin(async move {
@@ -149,7 +46,7 @@ impl Endpoints {
         self.finish_row();
         self.next = Some(Endpoint {
             method,
-            path,
+            path: pattern.template(),
             access: access.into(),
             summary: "",
             query: &[],
@@ -160,7 +57,10 @@ impl Endpoints {
             creates: false,
             in_outage: InOutage::Refuse,
             slots: 1,
-            placeholders,
+            is_metered: true,
+            by_token: None,
+            refuses_as: None,
+            pattern,
             run,
         });
         self
@@ -229,6 +129,22 @@ impl Endpoints {
         self.describe(|row| row.slots = slots)
     }
 
+    /// Requests to it do not count against the limit of their API key.
+    pub fn unmetered(self) -> Self {
+        self.describe(|row| row.is_metered = false)
+    }
+
+    /// A short-lived token for this purpose, as [`TokenIssuer`](super::TokenIssuer) makes them, opens it too, in the
+    /// query. For rows that read: a token is no secret for long, nor kept like one.
+    pub fn or_by_token(self, purpose: Purpose) -> Self {
+        self.describe(|row| row.by_token = Some(purpose))
+    }
+
+    /// Whatever refuses a request to it, the gate included, its problem goes through `refuses_as` first.
+    pub fn refuses_as(self, refuses_as: RefusesAs) -> Self {
+        self.describe(|row| row.refuses_as = Some(refuses_as))
+    }
+
     /// The rows of both.
     pub fn and(mut self, mut other: Endpoints) -> Self {
         self.finish_row();
@@ -246,16 +162,16 @@ impl Endpoints {
     /// name that it would have been: a session may be called `batch`. `HEAD` is answered wherever `GET` is.
     pub(super) fn by_path(mut self) -> Vec<(String, Vec<MethodRow>)> {
         self.finish_row();
-        let mut paths: Vec<&String> = self.rows.iter().map(|row| &row.path).collect();
-        paths.sort();
-        paths.dedup();
-        paths.into_iter().map(|path| (path.clone(), self.methods(path))).collect()
+        let mut patterns: Vec<&Pattern> = self.rows.iter().map(|row| &row.pattern).collect();
+        patterns.sort_by_key(|pattern| pattern.route());
+        patterns.dedup();
+        patterns.into_iter().map(|pattern| (pattern.route().to_owned(), self.methods(pattern))).collect()
     }
 
-    fn methods(&self, path: &str) -> Vec<MethodRow> {
+    fn methods(&self, pattern: &Pattern) -> Vec<MethodRow> {
         let mut methods: Vec<MethodRow> = Vec::new();
-        let exact = self.rows.iter().filter(|row| row.path == path);
-        for row in exact.chain(self.rows.iter().filter(|row| covers(&row.path, path))) {
+        let exact = self.rows.iter().filter(|row| row.pattern == *pattern);
+        for row in exact.chain(self.rows.iter().filter(|row| row.pattern.covers(pattern))) {
             if !methods.iter().any(|(method, _)| *method == row.method) {
                 methods.push((row.method.clone(), row.clone()));
             }
@@ -284,12 +200,6 @@ macro_rules! methods {
 }
 
 methods! { get GET, head HEAD, post POST, put PUT, patch PATCH, delete DELETE, }
-
-/// Whether `pattern` has a name where `path` has a literal, and is the same elsewhere.
-fn covers(pattern: &str, path: &str) -> bool {
-    pattern.split('/').count() == path.split('/').count()
-        && pattern.split('/').zip(path.split('/')).all(|(p, s)| placeholder_name(p).is_some() || p == s)
-}
 
 fn problem_of(error: actix_web::Error) -> Problem {
     match error.as_error::<Problem>() {

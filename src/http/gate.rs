@@ -1,9 +1,9 @@
 //! The walk of one request: who, may they, what is asked, the handler, the answer. Everything that holds
 //! for every endpoint stands here once.
 
-use super::admission::{Admission, Entrance, Load, Slot};
+use super::admission::{Admission, Entrance, Load, Slot, StreamPlace};
 use super::authenticate::authenticate;
-use super::endpoints::{Access, Endpoint};
+use super::endpoint::{Access, Endpoint};
 use super::idempotency;
 use super::large;
 use super::metrics::{EndpointMetrics, HttpMetrics};
@@ -21,7 +21,7 @@ use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::patience::Patience;
 use crate::base::secret::Secret;
-use crate::tenancy::Registry;
+use crate::tenancy::{Registry, Tenant};
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
@@ -46,6 +46,12 @@ pub struct PlatformSettings {
     pub request_timeout: Duration,
     /// The admin key; without one there is no admin API.
     pub admin_key: Option<Secret>,
+    /// The most event streams open at one time, over all workers.
+    pub max_event_streams: u32,
+    /// A tenant's part of them.
+    pub max_event_streams_of_tenant: u32,
+    /// How long nothing may be sent on an event stream.
+    pub event_heartbeat: Duration,
     /// Whether something stands in for sessions while the backend cannot be asked.
     pub sessions_stand_in: bool,
 }
@@ -107,6 +113,14 @@ impl Platform {
 
     pub(super) fn admission(&self) -> &Admission {
         self.entrance.admission()
+    }
+
+    /// A place for an event stream, of this tenant's where it has one.
+    ///
+    /// # Errors
+    /// 429 `too_many_streams` when there is none.
+    pub(super) fn open_stream(&self, tenant: Option<&Arc<Tenant>>) -> Result<StreamPlace, Problem> {
+        self.entrance.open_stream(tenant)
     }
 
     pub(super) fn draining(&self) -> &Draining {
@@ -201,6 +215,7 @@ pub(super) async fn serve(
             })
         }
     };
+    let answer = answer.map_err(|problem| endpoint.refusal(problem, request.uri().path()));
     let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
     let is_refused_soon = is_overload || answer.as_ref().is_err_and(|problem| problem.code() == Code::RateLimited);
     if is_refused_soon && request.headers().contains_key(header::CONTENT_LENGTH) {
@@ -252,10 +267,10 @@ async fn answer(
         let walk = Rc::new(Walk { platform, endpoint, principal, deadline, load, since, degraded, standing });
         request.extensions_mut().insert(walk.clone());
         let Walk { platform, endpoint, .. } = &*walk;
-        if let (Some(limited), Access::Tenant(_)) = (platform.limited(), endpoint.access) {
+        if let (Some(limited), Access::Tenant(_), true) = (platform.limited(), endpoint.access, endpoint.is_metered) {
             limited.count(walk.principal.as_ref(), deadline, &walk.standing).await?;
         }
-        Query::check(request.query_string(), endpoint.query)?;
+        Query::check(request.query_string(), endpoint)?;
         walk.since.set(Some(start));
         has_begun.set(true);
         let answer = match idempotency::key(request, endpoint)? {

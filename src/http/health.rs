@@ -1,7 +1,8 @@
 //! For those who run the server: whether it lives, whether it can serve, and what it counts.
 
 use super::answer::json;
-use super::endpoints::{Access, Endpoints};
+use super::endpoint::Access;
+use super::endpoints::Endpoints;
 use super::ports::{BackendState, Health};
 use super::problem::Problem;
 use crate::base::code::Code;

@@ -2,7 +2,7 @@
 
 use super::authenticate::credential;
 use super::body;
-use super::endpoints::Endpoint;
+use super::endpoint::Endpoint;
 use super::gate::Walk;
 use super::ports::{Begun, KeptAnswer, KeyedRequest};
 use super::problem::Problem;

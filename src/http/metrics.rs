@@ -1,7 +1,7 @@
 //! What is counted and timed of every endpoint. Its handles are made with the table, so that a request looks
 //! nothing up.
 
-use super::endpoints::Endpoint;
+use super::endpoint::Endpoint;
 use actix_web::http::StatusCode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;

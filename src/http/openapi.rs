@@ -1,6 +1,8 @@
 //! The API description: OpenAPI 3.1, made from the endpoint table.
 
-use super::endpoints::{Access, Endpoint, Endpoints};
+use super::endpoint::{Access, Endpoint};
+use super::endpoints::Endpoints;
+use super::query::TOKEN;
 use crate::base::code::Code;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -35,6 +37,7 @@ pub fn document(endpoints: &Endpoints) -> Value {
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "An API key of a tenant, or the admin key"},
                 "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "token": {"type": "apiKey", "in": "query", "name": TOKEN.name, "description": TOKEN.meaning},
             },
         },
     })
@@ -43,7 +46,7 @@ pub fn document(endpoints: &Endpoints) -> Value {
 /// The refusals of an endpoint: its own, and those that its access and shape bring.
 pub fn refusals(endpoint: &Endpoint) -> Vec<Code> {
     let mut codes = endpoint.refusals.to_vec();
-    if !endpoint.query.is_empty() {
+    if endpoint.parameters().next().is_some() {
         codes.push(Code::InvalidQuery);
     }
     if endpoint.path_names().next().is_some() {
@@ -100,7 +103,9 @@ fn operation(endpoint: &Endpoint, generator: &mut SchemaGenerator) -> Value {
         }
         Access::Tenant(scope) => {
             let scopes = [scope.to_string()];
-            operation.insert("security".into(), json!([{"bearer": scopes}, {"header": scopes}]));
+            let mut ways = vec![json!({"bearer": scopes}), json!({"header": scopes})];
+            ways.extend(endpoint.by_token.map(|_| json!({"token": scopes})));
+            operation.insert("security".into(), json!(ways));
         }
     }
     if let Some(schema) = endpoint.body {
@@ -116,25 +121,29 @@ fn operation_id(endpoint: &Endpoint) -> String {
     words.fold(endpoint.method.as_str().to_ascii_lowercase(), |id, word| format!("{id}_{word}"))
 }
 
-/// What an endpoint is filed under: the first word of its path that is not a version.
+/// What an endpoint is filed under: the first word of its path that is not a version; those for operators together.
 pub fn tag(endpoint: &Endpoint) -> &str {
     let mut words = endpoint.path.split('/').filter(|word| !word.is_empty());
     match (words.next(), endpoint.access) {
         (Some("admin"), _) => "admin",
         (Some("v1"), _) => words.next().unwrap_or("v1"),
+        (Some(surface), Access::Tenant(_)) => surface,
         _ => "operations",
     }
 }
 
 fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     let header = |name: &str, meaning: &str| json!({"name": name, "in": "header", "required": false, "description": meaning, "schema": {"type": "string"}});
-    let in_path = endpoint.path_names().map(|name| {
+    let mut in_path: Vec<Value> = endpoint.path_names().map(|name| {
         json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1, "maxLength": 256}})
-    });
+    }).collect();
+    if let (true, Some(Value::Object(tail))) = (endpoint.has_tail(), in_path.last_mut()) {
+        tail.insert("description".to_owned(), json!("All that is left of the path; slashes may stand as they are"));
+    }
     let in_query = endpoint.query.iter().map(|parameter| {
         json!({"name": parameter.name, "in": "query", "required": false, "description": parameter.meaning, "schema": {"type": parameter.kind}})
     });
-    let mut parameters: Vec<Value> = in_path.chain(in_query).collect();
+    let mut parameters: Vec<Value> = in_path.into_iter().chain(in_query).collect();
     if matches!(endpoint.access, Access::Tenant(_)) {
         parameters.push(header("X-Tenant-Id", "With the admin key: the tenant to act for"));
     }

@@ -12,7 +12,7 @@ use actix_web::{FromRequest, HttpRequest};
 use std::borrow::Cow;
 use std::future::{Ready, ready};
 
-/// What a path segment can be read as.
+/// What a name in a path can be read as.
 pub trait Segment: Sized {
     /// Reads the decoded text.
     ///
@@ -42,10 +42,7 @@ impl<T: Segment + 'static, const N: usize> FromRequest for PathArg<T, N> {
     type Future = Ready<Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = || {
-            let position = gate::walk(request)?.endpoint.placeholder(N)?;
-            decode(request.uri().path().split('/').nth(position)?)
-        };
+        let read = || decode(gate::walk(request)?.endpoint.name_in(request.uri().path(), N)?);
         ready(read().map_or(Err(NotAName::Name), |text| T::parse(&text)).map(PathArg).map_err(|error| {
             Problem::new(Code::InvalidName, format!("A name in the path {error}, percent-encoded where needed."))
         }))

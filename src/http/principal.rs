@@ -3,7 +3,8 @@
 use super::gate;
 use super::problem::Problem;
 use super::scoped::outside;
-use crate::tenancy::{KeyId, Scope, Scopes, Tenant};
+use crate::base::clock::Timestamp;
+use crate::tenancy::{ApiKey, Scope, Tenant};
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use std::fmt;
@@ -16,12 +17,7 @@ pub enum Actor {
     /// The holder of the admin key.
     Admin,
     /// An API key.
-    Key {
-        /// Its public id.
-        id: KeyId,
-        /// What it may do.
-        scopes: Scopes,
-    },
+    Key(Arc<ApiKey>),
 }
 
 /// `admin`, or the id of the API key.
@@ -29,7 +25,7 @@ impl fmt::Display for Actor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Actor::Admin => f.write_str("admin"),
-            Actor::Key { id, .. } => f.write_str(id.as_str()),
+            Actor::Key(key) => f.write_str(key.id.as_str()),
         }
     }
 }
@@ -39,7 +35,7 @@ impl Actor {
     pub fn may(&self, scope: Scope) -> bool {
         match self {
             Actor::Admin => true,
-            Actor::Key { scopes, .. } => scopes.allows(scope),
+            Actor::Key(key) => key.scopes.allows(scope),
         }
     }
 }
@@ -62,6 +58,8 @@ pub struct Principal {
     pub actor: Actor,
     /// For which tenant; none on the admin API.
     pub tenant: Option<Arc<Tenant>>,
+    /// When the short-lived token ends that it came with in place of its key.
+    pub token_ends_at: Option<Timestamp>,
 }
 
 impl Principal {

@@ -9,6 +9,7 @@ use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
@@ -36,6 +37,18 @@ pub struct Problem {
     retry_after: u64,
     /// The policies that were violated, by name.
     violated: Vec<String>,
+    members: Members,
+}
+
+/// Members that one kind of endpoint adds. Few problems have any; their values may be a client's, and are not printed.
+#[derive(Clone, Default, Serialize)]
+#[serde(transparent)]
+struct Members(Option<Box<Map<String, Value>>>);
+
+impl fmt::Debug for Members {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.iter().flat_map(|members| members.keys())).finish()
+    }
 }
 
 /// The type of a 429 (draft-ietf-httpapi-ratelimit-headers-10, section "Problem Types").
@@ -55,6 +68,8 @@ struct Body<'a> {
     outcome: Option<&'static str>,
     #[serde(rename = "violated-policies", skip_serializing_if = "<[String]>::is_empty")]
     violated: &'a [String],
+    #[serde(flatten)]
+    members: &'a Members,
 }
 
 impl Problem {
@@ -68,6 +83,7 @@ impl Problem {
             outcome_unknown: false,
             retry_after: 1,
             violated: Vec::new(),
+            members: Members::default(),
         }
     }
 
@@ -75,8 +91,8 @@ impl Problem {
     pub fn quota_exceeded(violated: Vec<String>, retry_after: Duration) -> Self {
         // As the fields name them.
         let violated = violated.iter().map(|name| quota::encoded(name).into_owned()).collect();
-        let retry_after = quota::whole_seconds(retry_after);
-        Problem { violated, retry_after, ..Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.") }
+        let problem = Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.");
+        Problem { violated, ..problem.after(retry_after) }
     }
 
     /// A body, query or header that is not valid, with its faults.
@@ -89,9 +105,20 @@ impl Problem {
         Problem::invalid(Code::ValidationFailed, vec![Fault { pointer: pointer.to_owned(), detail: detail.to_owned() }])
     }
 
+    /// It is worth asking again after this time.
+    pub(super) fn after(self, retry_after: Duration) -> Self {
+        Problem { retry_after: quota::whole_seconds(retry_after), ..self }
+    }
+
     /// Adds a header to the answer.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
+        self
+    }
+
+    /// Adds a member to the body (RFC 9457, section 3.2), which must not be one that every problem has.
+    pub fn with_member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.members.0.get_or_insert_default().insert(name.to_owned(), value.into());
         self
     }
 
@@ -109,6 +136,16 @@ impl Problem {
     /// The kind.
     pub fn code(&self) -> Code {
         self.code
+    }
+
+    /// The sentence for people.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// What is wrong with the request, place by place.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
     }
 
     /// For a request that writes nothing, an unknown outcome is of no concern.
@@ -133,6 +170,7 @@ impl Problem {
             errors: &self.faults,
             outcome: self.outcome_unknown.then_some("unknown"),
             violated: &self.violated,
+            members: &self.members,
         };
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
@@ -144,7 +182,8 @@ impl Problem {
             | Code::IdempotencyKeyInUse
             | Code::Overloaded
             | Code::RateLimited
-            | Code::TenantBusy => {
+            | Code::TenantBusy
+            | Code::TooManyStreams => {
                 response.insert_header((header::RETRY_AFTER, self.retry_after));
             }
             _ => {}
@@ -229,13 +268,8 @@ impl actix_web::ResponseError for Problem {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
-
-    /// The faults of a problem.
-    pub(in crate::http) fn faults(problem: &Problem) -> &[Fault] {
-        &problem.faults
-    }
 
     #[test]
     fn an_error_of_the_backend_shows_nothing_of_the_backend() {
@@ -246,5 +280,17 @@ pub(super) mod tests {
             let problem = Problem::from(Error::new(kind, Delivery::Answered));
             assert!(!format!("{problem:?}").contains("canary"));
         }
+    }
+
+    #[tokio::test]
+    async fn members_that_were_added_stand_beside_those_of_every_problem_and_are_not_printed() {
+        let problem = Problem::new(Code::NotFound, "d").with_member("key", "canary").with_member("n", 1);
+        let printed = format!("{problem:?}");
+        assert!(!printed.contains("canary") && printed.contains("\"key\""), "{printed}");
+        let body = actix_web::body::to_bytes(problem.into_response("id").into_body()).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let expected = serde_json::json!({"type": "/docs#not_found", "title": "There is nothing here", "status": 404,
+            "detail": "d", "code": "not_found", "request_id": "id", "key": "canary", "n": 1});
+        assert_eq!(body, expected);
     }
 }

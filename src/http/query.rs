@@ -1,6 +1,7 @@
 //! Query parameters. An endpoint names those it takes; any other, and any that comes twice, is refused
 //! before the handler runs.
 
+use super::endpoint::Endpoint;
 use super::path::decode;
 use super::problem::{Fault, Problem};
 use crate::base::code::Code;
@@ -20,6 +21,13 @@ pub struct Parameter {
     pub meaning: &'static str,
 }
 
+/// The one that carries a short-lived token, where an endpoint takes one.
+pub(super) static TOKEN: Parameter = Parameter {
+    name: "token",
+    kind: "string",
+    meaning: "A short-lived token in place of a key, for clients that cannot send headers",
+};
+
 /// The parameters of a request, decoded.
 #[derive(Debug, Default)]
 pub struct Query(Vec<(String, String)>);
@@ -38,14 +46,14 @@ impl Query {
     }
 
     /// Refuses what the endpoint does not take.
-    pub(super) fn check(raw: &str, known: &[Parameter]) -> Result<(), Problem> {
+    pub(super) fn check(raw: &str, endpoint: &Endpoint) -> Result<(), Problem> {
         if raw.is_empty() {
             return Ok(());
         }
         let Query(pairs) = Query::parse(raw)?;
         let mut faults = Vec::new();
         for (index, (name, _)) in pairs.iter().enumerate() {
-            if !known.iter().any(|parameter| parameter.name == name) {
+            if !endpoint.parameters().any(|parameter| parameter.name == name) {
                 faults.push(Fault { pointer: name.clone(), detail: "is not a parameter here".to_owned() });
             } else if pairs.iter().take(index).any(|(earlier, _)| earlier == name) {
                 faults.push(Fault { pointer: name.clone(), detail: "comes twice".to_owned() });

@@ -1,6 +1,7 @@
 //! The reference for people, as a page at `/docs` and as `docs/api.md`: the endpoint table in words.
 
-use super::endpoints::{Access, Endpoint, Endpoints};
+use super::endpoint::{Access, Endpoint};
+use super::endpoints::Endpoints;
 use super::openapi;
 use crate::base::code::Code;
 use actix_web::HttpResponse;
@@ -67,7 +68,7 @@ pub fn markdown(endpoints: &Endpoints) -> String {
 }
 
 fn row(endpoint: &Endpoint) -> String {
-    let parameters: Vec<&str> = endpoint.query.iter().map(|parameter| parameter.name).collect();
+    let parameters: Vec<&str> = endpoint.parameters().map(|parameter| parameter.name).collect();
     let query = if parameters.is_empty() { String::new() } else { format!("?{}=", parameters.join("=&")) };
     let answers: Vec<String> = endpoint.answers.iter().map(|a| format!("{} {}", a.status, a.meaning)).collect();
     let refusals: Vec<String> =
@@ -127,7 +128,7 @@ fn section(body: &mut String, endpoint: &Endpoint) {
     let (method, path) = (endpoint.method.as_str(), escape(&endpoint.path));
     push(body, format_args!("<section><h3><b class=\"{method}\">{method}</b> <code>{path}</code></h3>\n"));
     push(body, format_args!("<p>{}. Who: {}.</p>\n<ul>", inline(endpoint.summary), inline(&access(endpoint))));
-    for parameter in endpoint.query {
+    for parameter in endpoint.parameters() {
         push(body, format_args!("<li><code>?{}=</code> {}</li>", parameter.name, inline(parameter.meaning)));
     }
     for answer in &endpoint.answers {

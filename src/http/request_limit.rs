@@ -44,12 +44,12 @@ impl Limited {
         deadline: Deadline,
         standing: &Cell<Option<RequestStanding>>,
     ) -> Result<(), Problem> {
-        let Some(Principal { actor: Actor::Key { id, .. }, tenant: Some(tenant) }) = principal else { return Ok(()) };
-        if let Some(now) = self.limit.at_once(*id, tenant) {
+        let Some(Principal { actor: Actor::Key(key), tenant: Some(tenant), .. }) = principal else { return Ok(()) };
+        if let Some(now) = self.limit.at_once(key.id, tenant) {
             standing.set(Some(now));
             return Ok(());
         }
-        match self.limit.take(*id, tenant, deadline).await? {
+        match self.limit.take(key.id, tenant, deadline).await? {
             RequestVerdict::Allowed(now) => {
                 standing.set(Some(now));
                 Ok(())

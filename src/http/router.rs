@@ -3,7 +3,8 @@
 //! The path is matched as it came, undecoded, against a radix tree: a name with an encoded slash stays one
 //! name, and a request costs no regular expression.
 
-use super::endpoints::{Endpoint, Endpoints};
+use super::endpoint::Endpoint;
+use super::endpoints::Endpoints;
 use super::gate::{self, Platform};
 use super::metrics::{EndpointMetrics, HttpMetrics};
 use super::problem::Problem;

@@ -8,10 +8,12 @@ use actix_web::{App, HttpServer, web};
 use std::cell::Cell;
 use std::io;
 use std::net::TcpListener;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 
 /// How to listen.
 #[derive(Clone)]
@@ -29,17 +31,34 @@ pub struct ServerSettings {
 /// Whether the server is about to stop. Readiness is red then, and every answer closes its connection, so
 /// that no client sends a request over one that is about to go.
 #[derive(Debug, Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
+pub struct Draining(Arc<Drain>);
+
+#[derive(Debug, Default)]
+struct Drain {
+    has_begun: AtomicBool,
+    begins: Notify,
+}
 
 impl Draining {
     /// From now on it is.
     pub fn begin(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.has_begun.store(true, Ordering::SeqCst);
+        self.0.begins.notify_waiters();
     }
 
     /// Whether it is.
     pub fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.0.has_begun.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is.
+    pub(super) async fn begun(&self) {
+        let mut begins = pin!(self.0.begins.notified());
+        // Whoever is not entered yet would not be told of what begins right after the look.
+        begins.as_mut().enable();
+        if !self.0.has_begun.load(Ordering::SeqCst) {
+            begins.await;
+        }
     }
 }
 

@@ -179,6 +179,11 @@ impl ApiKey {
         same && self.id == presented.id
     }
 
+    /// HMAC-SHA256 under what is kept of the secret.
+    pub(super) fn hmac(&self, message: &[u8]) -> [u8; 32] {
+        id::hmac_sha256(&self.digest.0, message)
+    }
+
     /// From when on it is refused.
     pub fn ends_at(&self) -> Option<Timestamp> {
         [self.expires_at, self.retires_at].into_iter().flatten().min()

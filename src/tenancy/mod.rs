@@ -4,7 +4,9 @@
 mod api_key;
 mod cache;
 mod change;
+mod credential;
 mod deletion;
+mod derived_token;
 mod freshness;
 mod keys;
 mod last_used;
@@ -24,7 +26,9 @@ mod tests;
 
 pub use api_key::{ApiKey, KeyId, PresentedKey};
 pub use change::Change;
+pub use credential::Credential;
 pub use deletion::DELETE_TENANT;
+pub use derived_token::Purpose;
 pub use keys::{DELETION_FAMILIES, FAMILIES, tenant_key};
 pub use listing::Listing;
 pub use manage_keys::{ApiKeyInfo, IssueError, NewKey};

@@ -1,8 +1,9 @@
 //! Tells whose key it is. A hot request is answered from memory; [`freshness`](super::freshness) says for
 //! how long, and the backend is asked for what is not remembered.
 
-use super::api_key::{ApiKey, KeyId, PresentedKey};
+use super::api_key::{ApiKey, KeyId};
 use super::cache::Remembered;
+use super::credential::Credential;
 use super::freshness::{Epoch, Freshness, Token};
 use super::keys::{API_KEY, tenant_key};
 use super::last_used::LastUsed;
@@ -47,10 +48,10 @@ pub struct Identity {
     pub key: Arc<ApiKey>,
 }
 
-/// What is to be thought of a presented key.
+/// What is to be thought of a presented key, or of a token that says it was derived from one.
 #[derive(Debug, Clone)]
 pub enum Verification {
-    /// Malformed, nobody's, with a wrong secret, revoked or expired; which of them is not told.
+    /// Malformed, nobody's, with a wrong secret, of another purpose, revoked or expired; which of them is not told.
     Unknown,
     /// This tenant's.
     Known(Identity),
@@ -99,22 +100,26 @@ impl Registry {
 
     /// Tells whose key was presented. A change by an admin is in force on every server for requests that
     /// start a second later. An error means that the backend could not be asked: refuse with 503.
-    pub async fn verify(&self, presented: &str, deadline: Deadline) -> Result<Verification, Error> {
-        self.verify_if(presented, deadline, || Ok::<(), Error>(())).await
+    pub async fn verify<'a>(
+        &self,
+        presented: impl Into<Credential<'a>>,
+        deadline: Deadline,
+    ) -> Result<Verification, Error> {
+        self.verify_if(presented.into(), deadline, || Ok::<(), Error>(())).await
     }
 
     /// The same. Where the backend must be waited for because of a key that was not found good before, `may`
     /// says whether that is done; what it gives is held until the backend has answered.
     pub async fn verify_if<P, E: From<Error>>(
         &self,
-        presented: &str,
+        presented: Credential<'_>,
         deadline: Deadline,
         may: impl Fn() -> Result<P, E>,
     ) -> Result<Verification, E> {
-        let Some(presented) = PresentedKey::parse(presented) else { return Ok(Verification::Unknown) };
+        let Some(presented) = presented.parse() else { return Ok(Verification::Unknown) };
         let may_stranger = || {
             let before = self.remembered.before(presented.id());
-            if before.is_some_and(|identity| identity.key.is(&presented)) { Ok(None) } else { may().map(Some) }
+            if before.is_some_and(|identity| presented.is_of(&identity.key)) { Ok(None) } else { may().map(Some) }
         };
         let (epoch, mut place) = match self.freshness.epoch_at_once() {
             Some(epoch) => (epoch, None),
@@ -136,7 +141,7 @@ impl Registry {
         drop(place);
         let now = self.db.now();
         match known {
-            Some(identity) if identity.key.is(&presented) && !identity.key.is_expired(now) => {
+            Some(identity) if presented.opens(&identity.key, now) => {
                 self.last_used.stamp(identity.key.id, now);
                 Ok(Verification::Known(identity))
             }
@@ -144,26 +149,37 @@ impl Registry {
         }
     }
 
+    /// The key of this id, for somebody who has shown it and is still there; nothing once it is revoked or expired. Costs
+    /// no round trip while what is remembered is fresh.
+    pub async fn look_again(&self, id: KeyId, deadline: Deadline) -> Result<Option<Identity>, Error> {
+        let epoch = self.freshness.epoch(deadline).await?;
+        let known = match self.remembered.key(id, epoch) {
+            Some(known) => known,
+            None => self.load_identity(id, epoch, deadline).await?,
+        };
+        Ok(known.filter(|identity| !identity.key.is_expired(self.db.now())))
+    }
+
     /// Tells whose key was presented by what is remembered, while the backend cannot be asked: as the last look left
     /// it, provided that the server was in use when the outage began. Nothing where that is not known: the key may
     /// exist, and be asked for. What was revoked elsewhere since is not known either.
-    pub fn recall_in_outage(&self, presented: &str) -> Option<Verification> {
+    pub fn recall_in_outage<'a>(&self, presented: impl Into<Credential<'a>>) -> Option<Verification> {
         // First what is no work: there is an outage once in a long while, and requests come all the time.
-        self.recall(presented, self.epoch_before_outage()?)
+        self.recall(presented.into(), self.epoch_before_outage()?)
     }
 
     /// The same for somebody who has just failed to ask the backend, whether an outage has been noticed or not: the
     /// last look must not be longer ago than it may be before an outage.
-    pub fn recall_unreachable(&self, presented: &str) -> Option<Verification> {
+    pub fn recall_unreachable<'a>(&self, presented: impl Into<Credential<'a>>) -> Option<Verification> {
         self.outage.as_ref()?;
-        self.recall(presented, self.epoch_before_outage().or_else(|| self.freshness.epoch_of_last_look())?)
+        self.recall(presented.into(), self.epoch_before_outage().or_else(|| self.freshness.epoch_of_last_look())?)
     }
 
-    fn recall(&self, presented: &str, epoch: Epoch) -> Option<Verification> {
-        let presented = PresentedKey::parse(presented)?;
+    fn recall(&self, presented: Credential<'_>, epoch: Epoch) -> Option<Verification> {
+        let presented = presented.parse()?;
         // That a key was unknown then says little: it may have been made since.
         let identity = self.remembered.key(presented.id(), epoch)??;
-        let good = identity.key.is(&presented) && !identity.key.is_expired(self.db.now());
+        let good = presented.opens(&identity.key, self.db.now());
         Some(if good { Verification::Known(identity) } else { Verification::Unknown })
     }
 

@@ -36,6 +36,8 @@ impl Collector for Shown {
         gauge("agentapi_http_body_bytes", "Bytes of request bodies held in memory", bytes)?;
         let bytes = admission.answer_bytes.load(Relaxed) as u64;
         gauge("agentapi_http_answer_bytes", "Bytes of large answers that are still being sent", bytes)?;
+        let streams = u64::from(admission.streams.load(Relaxed));
+        gauge("agentapi_http_event_streams", "Event streams that are open", streams)?;
         let help = "Requests turned away because too much is going on";
         let kind = ConstCounter::new(0_u64).metric_type();
         let mut refused = encoder.encode_descriptor("agentapi_http_overload_refusals", help, None, kind)?;

@@ -11,6 +11,9 @@ fn admission(max_in_flight: u32) -> Arc<Admission> {
         max_in_flight,
         request_timeout,
         admin_key: None,
+        max_event_streams: 3,
+        max_event_streams_of_tenant: 2,
+        event_heartbeat: Duration::from_secs(20),
         sessions_stand_in: false,
     };
     Arc::new(Admission::new(&settings, 2))
@@ -195,4 +198,23 @@ fn a_heavy_request_leaves_room_for_others_however_low_the_limit_is() {
     assert_eq!(code(admission.enter(Access::Admin, 1)), Some(Code::Overloaded));
     drop((heavy, others));
     assert_eq!(admission.in_flight.load(Relaxed), 0);
+}
+
+#[test]
+fn so_many_streams_are_open_of_a_tenant_and_of_all_and_none_is_a_request() {
+    let admission = admission(1);
+    let workers = [Entrance::new(admission.clone()), Entrance::new(admission.clone())];
+    let (one, other) = (tenant("acme", None), tenant("other", None));
+    let of_one = [workers[0].open_stream(Some(&one)).unwrap(), workers[1].open_stream(Some(&one)).unwrap()];
+    assert_eq!(code(workers[0].open_stream(Some(&one))), Some(Code::TooManyStreams));
+    let third = workers[0].open_stream(Some(&other)).unwrap();
+    for refused in [Some(&other), None] {
+        assert_eq!(code(workers[1].open_stream(refused)), Some(Code::TooManyStreams));
+    }
+    assert_eq!((admission.streams.load(Relaxed), admission.in_flight.load(Relaxed)), (3, 0));
+    drop(of_one);
+    let again = workers[1].open_stream(Some(&one)).unwrap();
+    drop((third, again));
+    assert_eq!(admission.streams.load(Relaxed), 0);
+    assert_eq!(admission.counter(&one.id).streams.load(Relaxed), 0);
 }

@@ -4,6 +4,7 @@ mod freshness;
 mod keys;
 mod outage;
 mod tenants;
+mod tokens;
 mod verification;
 
 use super::*;

@@ -1,5 +1,6 @@
 //! The real application on a free loopback port, over any backend, with roles to speak to it as.
 
+use super::more_rows::{MoreRows, Rows};
 use super::redis_server::RedisServer;
 use super::rest_double::RestDouble;
 use actix_web::dev::ServerHandle;
@@ -7,7 +8,8 @@ use agentapi::app::Application;
 use agentapi::base::clock::{Clock, ManualClock, SystemClock, Timestamp};
 use agentapi::base::env::Env;
 use agentapi::config::Config;
-use agentapi::http::server;
+use agentapi::http::Endpoints;
+use agentapi::http::server::{self, Draining};
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,6 +39,8 @@ pub struct App {
     pub clock: ManualClock,
     pub redis: Option<Arc<RedisServer>>,
     pub rest: Option<Arc<RestDouble>>,
+    /// Tells the application that it is about to stop.
+    pub draining: Draining,
     client: reqwest::Client,
     handle: ServerHandle,
     thread: Option<JoinHandle<()>>,
@@ -53,7 +57,7 @@ impl App {
     /// The same with more variables.
     pub fn with(backend: On, variables: &[(&str, &str)]) -> App {
         match backend {
-            On::Memory => App::start(variables, None, None),
+            On::Memory => App::with_rows(variables, Endpoints::default),
             On::Native => App::over(RedisServer::shared(), variables),
             On::Rest => {
                 let redis = RedisServer::shared();
@@ -63,12 +67,22 @@ impl App {
         }
     }
 
+    /// An application on memory with these endpoints beside its own.
+    pub fn with_rows(variables: &[(&str, &str)], rows: Rows) -> App {
+        App::start(variables, None, None, rows)
+    }
+
     /// An application over a given Redis. Give `REDIS_KEY_PREFIX` to share data with another one.
     pub fn over(redis: Arc<RedisServer>, variables: &[(&str, &str)]) -> App {
+        App::over_with_rows(redis, variables, Endpoints::default)
+    }
+
+    /// The same with these endpoints beside its own.
+    pub fn over_with_rows(redis: Arc<RedisServer>, variables: &[(&str, &str)], rows: Rows) -> App {
         let url = redis.url();
         let mut all = vec![("REDIS_URL", url.as_str())];
         all.extend(variables);
-        App::start(&all, Some(redis), None)
+        App::start(&all, Some(redis), None, rows)
     }
 
     /// An application over a given REST server.
@@ -80,10 +94,15 @@ impl App {
             ("UPSTASH_REDIS_REST_TOKEN", "rest-token"),
         ];
         all.extend(variables);
-        App::start(&all, Some(redis), Some(double))
+        App::start(&all, Some(redis), Some(double), Endpoints::default)
     }
 
-    fn start(variables: &[(&str, &str)], redis: Option<Arc<RedisServer>>, rest: Option<Arc<RestDouble>>) -> App {
+    fn start(
+        variables: &[(&str, &str)],
+        redis: Option<Arc<RedisServer>>,
+        rest: Option<Arc<RestDouble>>,
+        rows: Rows,
+    ) -> App {
         install_crypto();
         let unique = TENANTS.fetch_add(1, Ordering::Relaxed);
         let prefix = format!("t{}-{unique}", std::process::id());
@@ -108,13 +127,15 @@ impl App {
                 let app = Application::new(config, told_by).expect("the backend's settings are valid");
                 app.start_background();
                 app.look_at_backend().await;
-                let server = server::serve(listener, &settings, app).expect("the listener works");
-                send.send(server.handle()).expect("the test waits");
+                let draining = app.draining().clone();
+                let site = MoreRows { inner: app, rows };
+                let server = server::serve(listener, &settings, site).expect("the listener works");
+                send.send((server.handle(), draining)).expect("the test waits");
                 server.await.expect("the server ends well");
             });
         });
-        let handle = receive.recv().expect("the application starts");
-        App { base, clock, redis, rest, client: client(), handle, thread: Some(thread) }
+        let (handle, draining) = receive.recv().expect("the application starts");
+        App { base, clock, redis, rest, draining, client: client(), handle, thread: Some(thread) }
     }
 
     /// A caller without a credential.
@@ -251,9 +272,16 @@ pub struct Answer {
 }
 
 impl Answer {
-    async fn read(response: Response) -> Answer {
+    /// All of it; of an event stream, which has no end, what comes first.
+    async fn read(mut response: Response) -> Answer {
         let (status, headers) = (response.status(), response.headers().clone());
-        Answer { status, headers, text: response.text().await.expect("the body arrives") }
+        let text = if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
+            let first = response.chunk().await.expect("it begins");
+            first.map(|first| String::from_utf8_lossy(&first).into_owned()).unwrap_or_default()
+        } else {
+            response.text().await.expect("the body arrives")
+        };
+        Answer { status, headers, text }
     }
 
     /// A header's value, or an empty text.

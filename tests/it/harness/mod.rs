@@ -5,6 +5,7 @@ pub mod backend;
 pub mod chaos_proxy;
 pub mod listening;
 pub mod loss;
+pub mod more_rows;
 pub mod oauth_server;
 pub mod operations;
 pub mod raw;

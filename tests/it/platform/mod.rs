@@ -3,5 +3,9 @@
 mod bodies;
 mod documents;
 mod operations;
+mod refusals;
 mod requests;
 mod serving;
+mod streams;
+mod tails;
+mod tokens;

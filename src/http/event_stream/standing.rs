@@ -1,0 +1,48 @@
+//! Whether somebody who has been listening for a while still may.
+
+use crate::base::deadline::Deadline;
+use crate::http::endpoint::{Access, InOutage};
+use crate::http::gate::Walk;
+use crate::http::principal::{Actor, Principal};
+use crate::tenancy::{Registry, Status};
+use std::time::{Duration, Instant};
+
+/// The longest that the backend is waited for.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who listens, and what to.
+pub(super) struct Standing {
+    registry: Registry,
+    principal: Option<Principal>,
+    access: Access,
+    in_outage: InOutage,
+}
+
+impl Standing {
+    /// Of whoever sent this request.
+    pub(super) fn of(walk: &Walk) -> Self {
+        let registry = walk.platform.registry().clone();
+        let (access, in_outage) = (walk.endpoint.access, walk.endpoint.in_outage);
+        Standing { registry, principal: walk.principal.clone(), access, in_outage }
+    }
+
+    /// Whether the key is still good for this, and its tenant active. While the backend cannot be asked, it is where
+    /// the endpoint goes on by what was known last.
+    pub(super) async fn still_may(&self) -> bool {
+        let Some(Principal { actor, tenant, .. }) = &self.principal else { return true };
+        let deadline = Deadline::after(Instant::now(), PATIENCE);
+        let tenant = match (actor, tenant) {
+            (Actor::Admin, None) => return true,
+            (Actor::Admin, Some(tenant)) => self.registry.tenant(&tenant.id, deadline).await,
+            (Actor::Key(key), _) => self.registry.look_again(key.id, deadline).await.map(|identity| {
+                let identity = identity?;
+                let may = matches!(self.access, Access::Tenant(scope) if identity.key.scopes.allows(scope));
+                may.then_some(identity.tenant)
+            }),
+        };
+        match tenant {
+            Ok(tenant) => tenant.is_some_and(|tenant| tenant.status == Status::Active),
+            Err(_) => self.in_outage == InOutage::Approximate,
+        }
+    }
+}

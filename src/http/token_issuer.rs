@@ -1,0 +1,45 @@
+//! Short-lived tokens for the caller, for what it opens where it can send nothing but a URL.
+
+use super::gate;
+use super::principal::{Actor, Principal};
+use super::problem::Problem;
+use super::scoped::outside;
+use crate::base::clock::Timestamp;
+use crate::base::secret::Secret;
+use crate::tenancy::{ApiKey, Purpose};
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use std::future::{Ready, ready};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Makes tokens that stand for the API key of the request.
+pub struct TokenIssuer {
+    key: Option<Arc<ApiKey>>,
+    now: Timestamp,
+}
+
+impl TokenIssuer {
+    /// A token that opens the rows that take this purpose, for so long: at most as long as the key lives. None for an
+    /// operator, who has no key of the tenant's, and none for who came with a token: it would never end.
+    pub fn issue(&self, purpose: Purpose, lifetime: Duration) -> Option<Secret> {
+        Some(self.key.as_ref()?.derive_token(purpose, self.now + lifetime))
+    }
+}
+
+impl FromRequest for TokenIssuer {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let issuer = || {
+            let walk = gate::walk(request)?;
+            let key = match walk.principal.as_ref()? {
+                Principal { actor: Actor::Key(key), token_ends_at: None, .. } => Some(key.clone()),
+                _ => None,
+            };
+            Some(TokenIssuer { key, now: walk.platform.registry().now() })
+        };
+        ready(issuer().ok_or_else(outside))
+    }
+}
