@@ -22,7 +22,7 @@ pub(super) fn number(value: &DataValue<'_>, arena: &Bump) -> Result<f64> {
         DataValue::Bool(truth) => f64::from(u8::from(*truth)),
         DataValue::Number(number) => number.as_f64(),
         DataValue::String(text) => {
-            spend_bytes(text.len())?;
+            spend_bytes(text.len().saturating_mul(4))?;
             number_in(text)
         }
         DataValue::Array(_) => number_in(&text(value, arena)?),

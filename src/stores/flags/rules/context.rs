@@ -30,6 +30,14 @@ impl Arena {
     }
 }
 
+#[cfg(test)]
+impl Arena {
+    /// The memory that it holds, in bytes.
+    pub(super) fn held(&self) -> usize {
+        self.context.allocated_bytes() + self.scratch.borrow().allocated_bytes()
+    }
+}
+
 fn empty(memory: &mut Bump) {
     if memory.allocated_bytes() > KEPT {
         *memory = Bump::new();

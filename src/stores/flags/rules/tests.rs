@@ -1,33 +1,68 @@
-use super::{Arena, Context, Failure, Fault, Flag, Reason, Ruleset};
+use super::context::Context as Whom;
+use super::engine::Compiled;
+use super::fault::{At, Faults};
+use super::rule::Pass;
+use super::shown::shown;
+use super::{Arena, Context, ContextFault, Explanation, Failure, Fault, Flag, Reason, Ruleset, State};
 use serde_json::{Map, Value, json};
 
-mod reference;
-
-/// A document of one flag.
-fn document(flag: Value) -> Map<String, Value> {
-    json!({"flags": {"headerColor": flag}}).as_object().cloned().unwrap()
-}
+mod contexts;
+mod explained;
+mod faults;
+mod flagd;
+mod flags;
+mod limits;
+mod logic;
+mod properties;
 
 fn compile(document: Value) -> Result<Ruleset, Vec<Fault>> {
     Ruleset::compile(document.as_object().unwrap())
 }
 
-/// A flag of four colours and the words of booleans, red by default, with this rule.
-fn colours(targeting: Value) -> Ruleset {
+const KEY: &str = "headerColor";
+const NOW: u64 = 1_700_000_000;
+
+/// A document of one flag: colours and what else a rule can name, red by default, with this rule.
+fn document(targeting: &Value) -> Value {
     let names = ["red", "blue", "green", "yellow", "true", "false", "1", "1.5"];
     let variants: Map<String, Value> = names.iter().map(|name| (name.to_string(), json!(format!("#{name}")))).collect();
     let flag = json!({"state": "ENABLED", "variants": variants, "defaultVariant": "red", "targeting": targeting});
-    Ruleset::compile(&document(flag)).unwrap_or_else(|faults| panic!("{targeting}: {faults:?}"))
+    json!({"flags": {KEY: flag}})
 }
 
-const NOW: u64 = 1_700_000_000;
+fn colours(targeting: &Value) -> Ruleset {
+    compile(document(targeting)).unwrap_or_else(|faults| panic!("{targeting}: {faults:?}"))
+}
 
-/// The name of the variant, or the code of the failure, and the reason.
-fn outcome(flag: &Flag, context: &Value) -> (String, Option<Reason>) {
+/// What the flag of the document is: the variant and the reason, or the code of the failure.
+fn decided(ruleset: &Ruleset, context: &Value) -> String {
     let arena = Arena::new();
     let context = Context::parse(&context.to_string(), &arena).unwrap();
-    match flag.evaluate(&context, NOW) {
-        Ok(decision) => (decision.variant.map_or("-", |variant| variant.name()).to_owned(), Some(decision.reason)),
-        Err(failure) => (failure.code().to_owned(), None),
+    told(ruleset.flag(KEY).unwrap(), &context)
+}
+
+fn told(flag: &Flag, context: &Context<'_>) -> String {
+    match flag.evaluate(context, NOW) {
+        Ok(decision) => {
+            format!("{} {}", decision.variant.map_or("-", |variant| variant.name()), decision.reason.as_str())
+        }
+        Err(failure) => failure.code().to_owned(),
     }
+}
+
+/// What a rule gives as JSON, or why it gives nothing.
+fn result_of(rule: &Value, data: &str) -> Result<Value, Failure> {
+    let (nothing, mut faults, arena) = (Map::new(), Faults::default(), Arena::new());
+    let mut pass = Pass::new(&nothing, KEY, &mut faults);
+    let expression = pass.expression(rule, &At::Document);
+    let nodes = pass.nodes;
+    assert_eq!(faults.into_result(()), Ok(()), "{rule}");
+    let whom = Whom::parse(data, &arena).unwrap();
+    Compiled::new(expression, nodes).expect("a rule that compiles").run(&whom, NOW, |result| Ok(shown(result)))
+}
+
+/// The rows of a table in which each line is a rule, a context and what comes out.
+fn rows(table: &str) -> Vec<[Value; 3]> {
+    let read = |line: &str| serde_json::from_str(line).unwrap_or_else(|fault| panic!("{line}: {fault}"));
+    table.lines().map(str::trim).filter(|line| line.starts_with('[')).map(read).collect()
 }

@@ -69,7 +69,7 @@ impl<'w> Walk<'w> {
     }
 
     fn split(&mut self, rule: &'w Value, list: &'w Value, inside: &At<'_>, at: &At<'_>) -> Result<(), Ended> {
-        let told = self.run(|pass, at| pass.bucket(rule, at), |told| shown_bucket(told));
+        let told = self.run(|pass, at| pass.bucket(rule, at), shown_bucket);
         let Some((bucketing, index)) = told.flatten() else {
             self.record(at, rule, Value::Null)?;
             return Err(Ended);

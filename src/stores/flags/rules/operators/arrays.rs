@@ -7,7 +7,7 @@ use datalogic_rs::bumpalo::collections::Vec as ArenaVec;
 use datalogic_rs::{ArenaExt, DataValue};
 
 /// Elements that are copied or compared for one unit of work.
-const ELEMENTS_A_UNIT: usize = 8;
+const ELEMENTS_A_UNIT: usize = 4;
 
 /// `in`: whether an array has an element that is the same, or a text has the other in it. Nothing is in anything else,
 /// and `null` in no text.

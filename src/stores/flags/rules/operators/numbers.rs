@@ -43,11 +43,11 @@ fn binary<'a>(call: Call<'_, 'a>, join: fn(f64, f64) -> f64) -> Answer<'a> {
 }
 
 pub(super) fn largest<'a>(call: Call<'_, 'a>) -> Answer<'a> {
-    extreme(call, |best, other| other > best)
+    extreme(call, |other, best| other > best)
 }
 
 pub(super) fn smallest<'a>(call: Call<'_, 'a>) -> Answer<'a> {
-    extreme(call, |best, other| other < best)
+    extreme(call, |other, best| other < best)
 }
 
 /// The best of the arguments, NaN where one of them is.

@@ -45,7 +45,10 @@ fn bounded(offset: f64, length: usize) -> usize {
 /// `starts_with`: null, as in flagd, where one of the two is no text.
 pub(super) fn starts_with<'a>(call: Call<'_, 'a>) -> Answer<'a> {
     Ok(match (call.argument(0), call.argument(1)) {
-        (DataValue::String(whole), DataValue::String(part)) => call.arena.bool(whole.starts_with(part)),
+        (DataValue::String(whole), DataValue::String(part)) => {
+            spend_bytes(part.len().min(whole.len()))?;
+            call.arena.bool(whole.starts_with(part))
+        }
         _ => call.arena.null(),
     })
 }
@@ -53,7 +56,10 @@ pub(super) fn starts_with<'a>(call: Call<'_, 'a>) -> Answer<'a> {
 /// `ends_with`: false, as in flagd, where one of the two is no text.
 pub(super) fn ends_with<'a>(call: Call<'_, 'a>) -> Answer<'a> {
     Ok(match (call.argument(0), call.argument(1)) {
-        (DataValue::String(whole), DataValue::String(part)) => call.arena.bool(whole.ends_with(part)),
+        (DataValue::String(whole), DataValue::String(part)) => {
+            spend_bytes(part.len().min(whole.len()))?;
+            call.arena.bool(whole.ends_with(part))
+        }
         _ => call.arena.bool(false),
     })
 }

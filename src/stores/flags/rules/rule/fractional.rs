@@ -22,6 +22,7 @@ impl<'d> Pass<'d, '_> {
             let at = At::Element(place.at, index);
             let Some(pair) = part.as_array().filter(|pair| matches!(pair.len(), 1 | 2)) else {
                 self.fault_at(&at, "must be a list of a variant and its weight, or of a variant alone".to_owned());
+                sum = None;
                 continue;
             };
             let pair = Arguments { list: pair, single: false };
@@ -31,7 +32,9 @@ impl<'d> Pass<'d, '_> {
             operands.push(self.argument(pair, 1, Place { at: &at, ..plain }, false));
         }
         match sum {
-            _ if operands.len() == 2 => self.fault_at(place.at, "must have at least one variant".to_owned()),
+            _ if arguments.list.len() == usize::from(by_rule) => {
+                self.fault_at(place.at, "must have at least one variant".to_owned())
+            }
             Some(0) => self.fault_at(place.at, "must have a weight that is not 0".to_owned()),
             Some(sum) if sum > HEAVIEST => {
                 self.fault_at(place.at, format!("must have weights that add up to at most {HEAVIEST}"));
