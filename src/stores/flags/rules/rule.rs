@@ -2,11 +2,14 @@
 //! put the way that this house does it.
 
 use super::fault::{At, Faults, quoted};
-use super::operators::{self, FLAG_KEY, Form, Operator, TIMESTAMP, engine_name, part};
+use super::operators::{self, Form, Operator, engine_name, part};
 use datalogic_rs::datavalue::{NumberValue, OwnedDataValue};
 use serde_json::{Map, Number, Value};
 
 mod fractional;
+mod names;
+
+use names::whole;
 
 /// How deep a rule may nest, references resolved. The engine recurses, and takes about three levels for one.
 const DEEPEST: usize = 64;
@@ -189,58 +192,6 @@ impl<'d, 'f> Pass<'d, 'f> {
         ours(part::STEP, vec![body, OwnedDataValue::Number(NumberValue::Integer(nodes))])
     }
 
-    fn variable(&mut self, arguments: Arguments<'d>, place: Place<'_>) -> OwnedDataValue {
-        let instead = arguments.list.get(1).map(|_| self.argument(arguments, 1, place, false));
-        let path = match arguments.list.first() {
-            None | Some(Value::Null) => return whole(place.scope),
-            Some(Value::String(path)) if path.is_empty() => return whole(place.scope),
-            Some(Value::String(path)) if path == FLAG_KEY => return self.flag_key(),
-            Some(Value::String(path)) if path == TIMESTAMP => {
-                self.reads_clock = true;
-                return ours(part::TIME, Vec::new());
-            }
-            Some(Value::String(path)) if path.split('.').next() == Some("$flagd") => {
-                return self.fault(place.at, "of $flagd there are flagKey and timestamp");
-            }
-            Some(Value::Object(_)) => {
-                self.reads_clock = true;
-                let path = self.argument(arguments, 0, place, false);
-                let instead = instead.unwrap_or(OwnedDataValue::Null);
-                return ours(part::LOOKUP, vec![self.flag_key(), whole(place.scope), path, instead]);
-            }
-            Some(path @ (Value::String(_) | Value::Number(_))) => path,
-            Some(_) => return self.fault(place.at, "must have a text or a number as its path, or a rule for one"),
-        };
-        let first = path.as_str().and_then(|path| path.split('.').next());
-        if place.scope == Scope::Reduction && !matches!(first, Some("current" | "accumulator")) {
-            return instead.unwrap_or(OwnedDataValue::Null);
-        }
-        call("var", [literal_of(path)].into_iter().chain(instead).collect())
-    }
-
-    fn refer(&mut self, arguments: Arguments<'d>, place: Place<'_>) -> OwnedDataValue {
-        let Some(Value::String(name)) = arguments.list.first().filter(|_| arguments.single) else {
-            return self.fault(place.at, "must be the name of an evaluator");
-        };
-        let Some((name, rule)) = self.evaluators.get_key_value(name) else {
-            return self.fault(place.at, format!("there is no evaluator {}", quoted(name)));
-        };
-        if self.within.contains(&name.as_str()) {
-            return self.fault(place.at, format!("the evaluator {} refers back to itself", quoted(name)));
-        }
-        let outermost = self.reference.is_none();
-        if outermost {
-            self.reference = Some(place.at.pointer());
-        }
-        self.within.push(name);
-        let resolved = self.any(rule, place);
-        self.within.pop();
-        if outermost {
-            self.reference = None;
-        }
-        resolved
-    }
-
     fn check_version(&mut self, arguments: Arguments<'d>, at: &At<'_>) {
         for (index, argument) in arguments.list.iter().enumerate() {
             let at = At::Element(at, index);
@@ -333,15 +284,6 @@ fn call(name: &str, arguments: Vec<OwnedDataValue>) -> OwnedDataValue {
 /// A call of a function of ours.
 fn ours(name: &str, arguments: Vec<OwnedDataValue>) -> OwnedDataValue {
     call(&engine_name(name), arguments)
-}
-
-/// All of the data in a scope.
-fn whole(scope: Scope) -> OwnedDataValue {
-    let member = |name: &str| call("var", vec![OwnedDataValue::String(name.to_owned())]);
-    match scope {
-        Scope::Data => call("var", Vec::new()),
-        Scope::Reduction => ours(part::FRAME, vec![member("current"), member("accumulator")]),
-    }
 }
 
 fn literal_of(literal: &Value) -> OwnedDataValue {

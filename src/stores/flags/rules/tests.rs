@@ -1,9 +1,8 @@
-use super::context::Context as Whom;
 use super::engine::Compiled;
 use super::fault::{At, Faults};
 use super::rule::Pass;
 use super::shown::shown;
-use super::{Arena, Context, ContextFault, Explanation, Failure, Fault, Flag, Reason, Ruleset, State};
+use super::{Arena, Context, ContextFault, Explanation, Failure, Fault, Flag, Reason, Ruleset, State, meter};
 use serde_json::{Map, Value, json};
 
 mod contexts;
@@ -57,7 +56,7 @@ fn result_of(rule: &Value, data: &str) -> Result<Value, Failure> {
     let expression = pass.expression(rule, &At::Document);
     let nodes = pass.nodes;
     assert_eq!(faults.into_result(()), Ok(()), "{rule}");
-    let whom = Whom::parse(data, &arena).unwrap();
+    let whom = Context::parse(data, &arena).unwrap();
     Compiled::new(expression, nodes).expect("a rule that compiles").run(&whom, NOW, |result| Ok(shown(result)))
 }
 

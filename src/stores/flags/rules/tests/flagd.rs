@@ -84,6 +84,7 @@ const TABLE: &str = r##"
     [{"fractional": [["blue", {"var": "w"}], ["green", 5]]}, {"targetingKey": "x", "w": 2147483648}, "GENERAL"]
     [{"fractional": [["blue", {"var": "w"}], ["green", 5]]}, {"targetingKey": "x", "w": 2147483643}, "GENERAL"]
     [{"fractional": [["blue", {"var": "w"}], ["green", 5]]}, {"targetingKey": "x", "w": 1e300}, "GENERAL"]
+    [{"fractional": [["blue", {"var": "w"}], ["blue", {"var": "w"}], ["blue", {"var": "w"}], ["blue", {"var": "w"}], ["green", 5]]}, {"targetingKey": "x", "w": 4611686018427387904}, "GENERAL"]
     [{"fractional": [["blue", {"/": [1, 0]}], ["green", 5]]}, {"targetingKey": "x"}, "GENERAL"]
     [{"fractional": [["blue", {"var": "w"}]]}, {"targetingKey": "x", "w": 0}, "GENERAL"]
     [{"fractional": [["blue", {"var": "w"}], ["green", 0]]}, {"targetingKey": "x", "w": 2147483647}, "blue TARGETING_MATCH"]

@@ -49,14 +49,14 @@ fn a_rule_that_would_keep_a_worker_busy_is_given_up() {
         times(2_000, "merge", &json!({"fractional": [["a", 1]]})),
         times(2_000, "merge", &json!({"starts_with": [{"var": "long"}, {"var": "long"}]})),
     ];
-    let contexts = [large(true), large(false)];
-    for (rule, data) in rules.iter().flat_map(|rule| contexts.iter().map(move |data| (rule, data))) {
+    let data = large(false);
+    for rule in &rules {
         let arena = Arena::new();
         let ruleset = colours(&json!({"if": [rule, "blue", "blue"]}));
-        let context = Context::parse(data, &arena).unwrap();
+        let context = Context::parse(&data, &arena).unwrap();
         let outcome = ruleset.flag(KEY).unwrap().evaluate(&context, NOW);
         let shown: String = rule.to_string().chars().take(120).collect();
-        assert_eq!(outcome, Err(Failure::General(super::super::meter::SPENT.into())), "{shown}");
+        assert_eq!(outcome, Err(Failure::General(meter::SPENT.into())), "{shown}");
         assert!(arena.held() < 32 << 20, "{shown} took {} bytes", arena.held());
     }
 }
