@@ -1,7 +1,7 @@
 //! Looking into the context by paths that only the evaluation knows. Paths that the rule says are the engine's.
 
 use super::{Answer, Call};
-use crate::stores::flags::rules::coercion::text;
+use crate::stores::flags::rules::coercion::{number, text};
 use crate::stores::flags::rules::meter::{now, spend_bytes, spend_nodes};
 use datalogic_rs::bumpalo::Bump;
 use datalogic_rs::bumpalo::collections::Vec as ArenaVec;
@@ -103,7 +103,7 @@ pub(super) fn missing_some<'a>(call: Call<'_, 'a>) -> Answer<'a> {
     spend_nodes(elements.len())?;
     let missing = Sight::of(&call).missing(&names(elements, call.arena))?;
     let there = elements.len() - missing.len();
-    let wanted = crate::stores::flags::rules::coercion::number(call.argument(2), call.arena)?;
+    let wanted = number(call.argument(2), call.arena)?;
     let told = if there as f64 >= wanted { &[][..] } else { missing.into_bump_slice() };
     Ok(call.arena.alloc(DataValue::Array(told)))
 }

@@ -1,7 +1,7 @@
 //! Operators on texts: JsonLogic's and flagd's.
 
 use super::{Answer, Call};
-use crate::stores::flags::rules::coercion::{text, write_text};
+use crate::stores::flags::rules::coercion::{self, text, write_text};
 use crate::stores::flags::rules::meter::spend_bytes;
 use datalogic_rs::bumpalo::collections::String as ArenaString;
 use datalogic_rs::{ArenaExt, DataValue};
@@ -22,7 +22,7 @@ pub(super) fn substring<'a>(call: Call<'_, 'a>) -> Answer<'a> {
     spend_bytes(whole.len().saturating_mul(4))?;
     let length = whole.chars().count();
     let from_end = |offset: f64| if offset < 0.0 { length as f64 + offset } else { offset };
-    let number = |value| crate::stores::flags::rules::coercion::number(value, call.arena);
+    let number = |value| coercion::number(value, call.arena);
     let start = bounded(from_end(number(call.argument(1))?), length);
     let end = match call.argument(2) {
         DataValue::Null => length,

@@ -186,6 +186,12 @@ proptest! {
         }
     }
 
+}
+
+proptest! {
+    // Each case is two thousand evaluations.
+    #![proptest_config(ProptestConfig::with_cases(16))]
+
     #[test]
     fn variants_get_about_their_share(seed in "[a-z]{4,12}") {
         let ruleset = colours(&json!({"fractional": [["blue", 10], ["green", 90]]}));
