@@ -2,6 +2,7 @@
 //! `routes.rs`, and never each other.
 
 pub mod breakers;
+pub mod flags;
 pub mod idempotency;
 pub mod rate_limits;
 pub mod sessions;
