@@ -14,6 +14,15 @@ pub struct Fault {
     pub detail: String,
 }
 
+impl Fault {
+    /// The same for somebody who knows of one flag of the document alone: a place in it is told from there.
+    pub fn within(self, key: &str) -> Fault {
+        let flag = At::Member(&At::Member(&At::Document, "flags"), key).pointer();
+        let inside = self.pointer.strip_prefix(&flag).filter(|inside| inside.is_empty() || inside.starts_with('/'));
+        Fault { pointer: inside.map_or(self.pointer.clone(), str::to_owned), ..self }
+    }
+}
+
 /// A place in the document, known by the places around it, so that nothing is written until there is a fault.
 #[derive(Clone, Copy)]
 pub(super) enum At<'p> {

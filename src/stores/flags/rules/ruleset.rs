@@ -72,7 +72,13 @@ impl Ruleset {
 
     /// The flag of that key.
     pub fn flag(&self, key: &str) -> Option<&Flag> {
-        self.places.get(key).and_then(|place| self.flags.get(*place))
+        self.find(key).map(|(_, flag)| flag)
+    }
+
+    /// The flag of that key, and its place in [`Ruleset::flags`], from 0.
+    pub fn find(&self, key: &str) -> Option<(usize, &Flag)> {
+        let place = *self.places.get(key)?;
+        self.flags.get(place).map(|flag| (place, flag))
     }
 
     /// All flags in the order of their keys.

@@ -44,7 +44,12 @@ impl<'d> Pass<'d, '_> {
             return self.fault(place.at, format!("there is no evaluator {}", quoted(name)));
         };
         if self.within.contains(&name.as_str()) {
-            return self.fault(place.at, format!("the evaluator {} refers back to itself", quoted(name)));
+            // Each evaluator on the circle is told so, where it sets out on it.
+            if self.within.first() == Some(&name.as_str()) {
+                let at = self.reference.clone().unwrap_or_else(|| place.at.pointer());
+                self.faults.push_at(at, format!("the evaluator {} refers back to itself", quoted(name)));
+            }
+            return OwnedDataValue::Null;
         }
         let outermost = self.reference.is_none();
         if outermost {
