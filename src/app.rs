@@ -115,7 +115,7 @@ impl Application {
         let jobs = Jobs::new(database.system());
         let (timeout, deletes) = (config.platform.request_timeout, registry.clone());
         let key_change = KeyChange { database: database.clone(), registry: registry.clone(), vault: vault.clone() };
-        let deletion = TenantDeletion::new(deletes, vault.clone(), databases, timeout);
+        let deletion = TenantDeletion::new(deletes, vault.clone(), databases, stores.live_flags.clone(), timeout);
         let runner = jobs::runner(&jobs, deletion, key_change)?;
         Ok(Application {
             registry,
@@ -180,6 +180,7 @@ impl Application {
         if let Some(same_database) = self.same_database.clone() {
             tokio::spawn(same_database.find_out());
         }
+        tokio::spawn(self.stores.live_flags.clone().follow());
         let runner = self.runner.clone();
         tokio::spawn(async move { runner.run().await });
         tokio::spawn(upkeep::run(
@@ -203,7 +204,12 @@ impl Application {
                 standby.finish(patience).await;
             }
         };
-        if tokio::join!(refreshed, handed_over).0.is_err() {
+        let counted = tokio::time::timeout(patience, self.stores.live_flags.flush());
+        let (refreshed, (), counted) = tokio::join!(refreshed, handed_over, counted);
+        if counted.is_err() {
+            tracing::warn!("evaluations of flags were still being counted when the server ended");
+        }
+        if refreshed.is_err() {
             tracing::warn!("a token was still being refreshed when the server ended");
         }
     }

@@ -7,6 +7,7 @@ use crate::db::{BackendClock, Database, Outage};
 use crate::http::{Endpoints, QuotaFields};
 use crate::outbound::Outbound;
 use crate::stores::breakers::{Transitions, routes as breakers};
+use crate::stores::flags::{Live, routes as flags};
 use crate::stores::rate_limits::policies::PolicyMemory;
 use crate::stores::rate_limits::{Guard, routes as rate_limits};
 use crate::stores::sessions::standby::{Bounds, Standby};
@@ -21,7 +22,8 @@ use tokio::runtime::Handle;
 
 /// The endpoints of all capabilities.
 pub(super) fn endpoints() -> Endpoints {
-    sessions::endpoints().and(tokens::endpoints()).and(breakers::endpoints()).and(rate_limits::endpoints())
+    let tenants = sessions::endpoints().and(tokens::endpoints()).and(breakers::endpoints());
+    tenants.and(rate_limits::endpoints()).and(flags::endpoints())
 }
 
 /// Those for operators.
@@ -51,12 +53,14 @@ pub(super) struct Stores {
     sessions: web::Data<sessions::OpenSessions>,
     rate_limits: web::Data<rate_limits::OpenRateLimits>,
     breakers: web::Data<breakers::OpenBreakers>,
+    flags: web::Data<flags::OpenFlags>,
     pub(super) tokens: web::Data<tokens::OpenTokens>,
     vault: web::Data<tokens::OpenVault>,
     pub(super) sessions_upkeep: Arc<Upkeep>,
     pub(super) expiring_tokens: Arc<Expiring>,
     pub(super) standby: Option<Arc<Standby>>,
     pub(super) guard: Arc<Guard>,
+    pub(super) live_flags: Arc<Live>,
 }
 
 impl Stores {
@@ -84,6 +88,9 @@ impl Stores {
         transitions.register(metrics);
         let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
 
+        let live = Live::new(database.clone(), steady.clone(), outage.clone());
+        let flags = flags::OpenFlags::new(database.clone(), live.clone());
+
         let outbound = Outbound::new(config.outbound.clone());
         let open_vault = tokens::OpenVault::new(database.clone(), vault.clone());
         let tokens = tokens::OpenTokens::new(database.clone(), vault, outbound, steady, runtime);
@@ -93,6 +100,8 @@ impl Stores {
             sessions: web::Data::new(sessions),
             rate_limits: web::Data::new(rate_limits),
             breakers: web::Data::new(breakers),
+            flags: web::Data::new(flags),
+            live_flags: live,
             expiring_tokens: tokens.expiring(),
             tokens: web::Data::new(tokens),
             vault: web::Data::new(open_vault),
@@ -109,6 +118,7 @@ impl Stores {
             .app_data(self.tokens.clone())
             .app_data(self.vault.clone())
             .app_data(self.rate_limits.clone())
-            .app_data(self.breakers.clone());
+            .app_data(self.breakers.clone())
+            .app_data(self.flags.clone());
     }
 }

@@ -4,6 +4,7 @@
 use crate::base::text::TenantId;
 use crate::db::{Database, Delivery, Error, ErrorKind, ScanCursor};
 use crate::jobs::{Job, Step, Then, Work};
+use crate::stores::flags::Live;
 use crate::tenancy::{DELETE_TENANT, Purge, Purged, Registry};
 use crate::vault::{Vault, VaultError};
 use futures_util::future::BoxFuture;
@@ -25,6 +26,8 @@ pub(super) struct TenantDeletion {
     vault: Vault,
     /// Where a tenant may have something: the backend, and where sessions are, if that is this process.
     databases: Vec<Database>,
+    /// Compiled flags, which servers go on with until they hear that there is something new.
+    flags: Arc<Live>,
     /// How long after its access ended a tenant's requests may still write.
     settling: Duration,
 }
@@ -68,9 +71,10 @@ impl TenantDeletion {
         registry: Arc<Registry>,
         vault: Vault,
         databases: Vec<Database>,
+        flags: Arc<Live>,
         request_timeout: Duration,
     ) -> TenantDeletion {
-        TenantDeletion { registry, vault, databases, settling: NOTICED + request_timeout + MARGIN }
+        TenantDeletion { registry, vault, databases, flags, settling: NOTICED + request_timeout + MARGIN }
     }
 
     fn now(&self) -> u64 {
@@ -108,6 +112,8 @@ impl TenantDeletion {
             Stage::Data => self.purge(job, tenant, at).await,
             Stage::End => {
                 self.destroy_data_keys(tenant).await?;
+                // Or a tenant that comes again would be answered by the flags of this one.
+                self.flags.forget(tenant).await?;
                 for purge in self.purges(job, tenant) {
                     purge.unmark().await?;
                 }

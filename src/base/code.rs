@@ -125,6 +125,8 @@ codes! {
     TooManyWindows = "too_many_windows", 422, "The key is limited over too many windows";
     /// The tenant has as many circuit breakers as it may.
     BreakerLimitReached = "breaker_limit_reached", 422, "The tenant has too many circuit breakers";
+    /// The tenant's flags are too large together.
+    FlagsetTooLarge = "flagset_too_large", 422, "The set of flags would be too large";
     /// The user has as many tokens as a user may.
     TokenLimitReached = "token_limit_reached", 422, "The user has too many tokens";
     /// The tenant has as many OAuth providers as it may.

@@ -16,13 +16,14 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 11] {
+fn families() -> [(&'static str, &'static [&'static Family]); 12] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("The vault, owner `_system`", vault::FAMILIES),
         ("Jobs, owner `_system`", jobs::FAMILIES),
         ("Sessions, owner the tenant", stores::sessions::FAMILIES),
         ("Tokens, owner the tenant", stores::tokens::FAMILIES),
+        ("Feature flags, owner the tenant; `flag-changes`: the server", stores::flags::FAMILIES),
         ("Circuit breakers, owner the tenant", stores::breakers::FAMILIES),
         ("Rate limits, owner the tenant", stores::rate_limits::FAMILIES),
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),

@@ -183,6 +183,12 @@ impl Command {
         Command::new("ZRANGE", Effect::Read, 4).key(key).arg(format!("({score}")).arg("+inf").arg("BYSCORE")
     }
 
+    /// At most `limit` members of a sorted set with a score of at least `score`, each followed by its score, lowest first.
+    pub fn zrange_scored_from(key: &Key, score: u64, limit: usize) -> Self {
+        let command = Command::new("ZRANGE", Effect::Read, 8).key(key).arg(score.to_string()).arg("+inf");
+        command.arg("BYSCORE").limit(limit).arg("WITHSCORES")
+    }
+
     /// At most `limit` members of a sorted set with a score of at most `score`, lowest first.
     pub fn zrange_scored_to(key: &Key, score: u64, limit: usize) -> Self {
         let command = Command::new("ZRANGE", Effect::Read, 7).key(key).arg("-inf").arg(score.to_string());

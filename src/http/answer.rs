@@ -13,6 +13,11 @@ const ROOM: usize = 1024;
 pub fn json_text(head: &mut HttpResponseBuilder, write: impl FnOnce(&mut Vec<u8>)) -> HttpResponse {
     let mut text = Vec::with_capacity(ROOM);
     write(&mut text);
+    json_bytes(head, text)
+}
+
+/// The answer with this head and this JSON.
+pub fn json_bytes(head: &mut HttpResponseBuilder, text: Vec<u8>) -> HttpResponse {
     head.insert_header((CONTENT_TYPE, "application/json")).body(text)
 }
 

@@ -11,6 +11,7 @@ use actix_web::web::{Bytes, BytesMut};
 use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use std::time::Instant;
@@ -50,6 +51,36 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
             }
             check_media_type(&request)?;
             parse(&body).map(OptionalJson)
+        })
+    }
+}
+
+/// A JSON request body as it came, for what is read in place. It may be left out.
+#[derive(Debug)]
+pub struct JsonBytes(Bytes);
+
+impl JsonBytes {
+    /// Reads the object; the default where there is no body.
+    ///
+    /// # Errors
+    /// 400 when it is not JSON, 422 when it is not such an object.
+    pub fn read<'a, T: Deserialize<'a> + Default>(&'a self) -> Result<T, Problem> {
+        if self.0.is_empty() { Ok(T::default()) } else { parse(&self.0) }
+    }
+}
+
+impl FromRequest for JsonBytes {
+    type Error = Problem;
+    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            let body = read(&request, payload).await?;
+            if !body.is_empty() {
+                check_media_type(&request)?;
+            }
+            Ok(JsonBytes(body))
         })
     }
 }
@@ -104,7 +135,7 @@ fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 /// Reads an object. What is not JSON at all is that first, whatever of it could not have been read anyway.
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
     let error = match serde_json::from_slice(body) {
         Ok(Object(value)) => return Ok(value),
         Err(error) => error,
@@ -124,7 +155,7 @@ fn is_of_a_type(error: &serde_json::Error) -> bool {
 }
 
 /// Says where and what. serde's own messages quote values, so only what they are about is taken from them.
-fn invalid<T: DeserializeOwned>(body: &[u8]) -> Problem {
+fn invalid<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Problem {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let (mut place, message) = match serde_path_to_error::deserialize::<_, Object<T>>(&mut reader) {
         Err(traced) => (pointer(traced.path()), traced.inner().to_string()),

@@ -57,6 +57,11 @@ impl EventStream {
         self.last_event_id.as_ref()
     }
 
+    /// How long it may go on from now on.
+    pub fn left(&self) -> Duration {
+        self.end.saturating_duration_since(Instant::now())
+    }
+
     /// The answer: these events as they come, and heartbeats where none does; one at once, so that whoever is in
     /// between passes on that it has begun.
     pub fn answer(self, events: impl Stream<Item = Event> + 'static) -> HttpResponse {

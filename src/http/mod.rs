@@ -35,9 +35,9 @@ mod token_issuer;
 mod trace;
 
 pub use admission::Admission;
-pub use answer::{json, json_text};
+pub use answer::{json, json_bytes, json_text};
 pub use audit::{AUDIT_LOG, Audit};
-pub use body::{Json, OptionalJson};
+pub use body::{Json, JsonBytes, OptionalJson};
 pub use client_address::{ClientAddress, TrustedProxies};
 pub use endpoint::{Access, Answer, Endpoint, InOutage, RefusesAs};
 pub use endpoints::Endpoints;

@@ -4,6 +4,7 @@
 //! included: some backends bill each.
 
 mod breakers;
+mod flags;
 mod limits;
 mod tokens;
 
@@ -182,6 +183,7 @@ async fn every_operation(counter: &mut Counter, database: &Database, clock: &Man
     limits::every_operation(counter, &tenant).await;
     breakers::every_operation(counter, &tenant).await;
     tokens::every_operation(counter, database).await;
+    flags::every_operation(counter, database).await;
 }
 
 #[tokio::test]

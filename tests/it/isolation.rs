@@ -71,6 +71,8 @@ async fn treasure(a: &Tenant, name: &'static str) -> Treasure {
     let provider =
         json!({"token_url": format!("https://{CANARY}.example.com/"), "client_id": CANARY, "client_secret": CANARY});
     a.put(&format!("/v1/oauth/providers/{own}"), provider).await.expect(StatusCode::CREATED);
+    let flag = json!({"state": "ENABLED", "variants": {"v": CANARY}, "defaultVariant": "v"});
+    a.put(&format!("/v1/flags/{own}"), flag).await.expect(StatusCode::CREATED);
     let text = |value: &Value, member: &str| value[member].as_str().unwrap().to_owned();
     Treasure {
         name,
@@ -103,7 +105,11 @@ async fn inventory(a: &Tenant, treasures: &[Treasure]) -> Vec<Value> {
         assert_eq!(token["access_token"], CANARY, "{}", treasure.name);
         all.push(token);
         all.push(a.get(&format!("/v1/oauth/providers/{}", treasure.own)).await.expect(StatusCode::OK));
+        let flag =
+            a.post(&format!("/ofrep/v1/evaluate/flags/{}", treasure.own), json!({})).await.expect(StatusCode::OK);
+        assert_eq!(flag["value"], CANARY, "{}", treasure.name);
     }
+    all.push(a.get("/v1/flagset").await.expect(StatusCode::OK));
     all
 }
 
@@ -113,7 +119,7 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
     let body = |value: Value| Some(value.to_string().into_bytes());
     for id in [&treasure.own, &treasure.made] {
         let path = row.filled(|name| match name {
-            "user_id" | "name" | "provider" => treasure.own.clone(),
+            "user_id" | "name" | "provider" | "key" => treasure.own.clone(),
             _ if row.path.contains("reservations") => treasure.reservation.clone(),
             _ => id.clone(),
         });
@@ -123,6 +129,10 @@ async fn attempt(row: &Row, b: &Caller, treasure: &Treasure) {
         }
         if row.path.starts_with("/v1/tokens") || row.path.starts_with("/v1/oauth") {
             answers.push(attempt_token(row, b, &path).await);
+            continue;
+        }
+        if row.path.contains("/flag") || row.path.starts_with("/ofrep") {
+            answers.push(attempt_flag(row, b, treasure, &path).await);
             continue;
         }
         let send = |body| b.send(row.method.clone(), &path, body);
@@ -217,6 +227,65 @@ async fn attempt_token(row: &Row, b: &Caller, path: &str) -> Answer {
             assert_eq!(made.expect(StatusCode::CREATED)["version"], 1, "{row:?}");
             b.delete(path).await.expect(StatusCode::NO_CONTENT);
             made
+        }
+        (method, path) => panic!("{method} {path} is new: say here how it keeps tenants apart"),
+    }
+}
+
+/// The same for the rows of flags.
+async fn attempt_flag(row: &Row, b: &Caller, treasure: &Treasure, path: &str) -> Answer {
+    let send = |body: Option<Value>| b.send(row.method.clone(), path, body.map(|body| body.to_string().into_bytes()));
+    let own = json!({"state": "ENABLED", "variants": {"v": 1}, "defaultVariant": "v"});
+    match (row.method.as_str(), row.path.as_str()) {
+        ("GET", "/v1/flags") => {
+            let list = send(None).await;
+            assert_eq!(list.expect(StatusCode::OK)["items"], json!([]), "{row:?}");
+            list
+        }
+        ("GET" | "DELETE", "/v1/flags/{key}")
+        | ("POST", "/v1/flags/{key}/explain" | "/ofrep/v1/evaluate/flags/{key}") => {
+            let answer = send((row.method == Method::POST).then(|| json!({}))).await;
+            row.refused(&answer, 404, "flag_not_found");
+            answer
+        }
+        ("PUT", "/v1/flags/{key}") => {
+            let made = send(Some(own)).await;
+            made.expect(StatusCode::CREATED);
+            b.delete(path).await.expect(StatusCode::NO_CONTENT);
+            made
+        }
+        ("GET", "/v1/flags/{key}/stats") => {
+            let stats = send(None).await;
+            assert_eq!(stats.expect(StatusCode::OK)["total"], 0, "{row:?}");
+            stats
+        }
+        ("GET", "/v1/flagset") => {
+            let set = send(None).await;
+            assert_eq!(set.expect(StatusCode::OK), json!({"flags": {}}), "{row:?}");
+            set
+        }
+        ("PUT", "/v1/flagset") => {
+            let made = send(Some(json!({"flags": {treasure.name: own}}))).await;
+            assert!(made.status.is_success(), "{row:?}: {made:?}");
+            b.put(path, json!({"flags": {}})).await.expect(StatusCode::OK);
+            made
+        }
+        ("GET", "/v1/flagset/versions") => {
+            let list = send(None).await;
+            list.expect(StatusCode::OK);
+            list
+        }
+        ("GET" | "POST", "/v1/flagset/versions/{version}" | "/v1/flagset/versions/{version}/restore") => {
+            let unknown = send((row.method == Method::POST).then(|| json!({}))).await;
+            row.refused(&unknown, 404, "flagset_version_not_found");
+            unknown
+        }
+        // A stream does not end; whose changes it tells is what tests of it show.
+        ("GET", "/ofrep/v1/events") => b.head(path).await,
+        ("POST", "/ofrep/v1/evaluate/flags") => {
+            let all = send(Some(json!({}))).await;
+            assert_eq!(all.expect(StatusCode::OK)["flags"], json!([]), "{row:?}");
+            all
         }
         (method, path) => panic!("{method} {path} is new: say here how it keeps tenants apart"),
     }

@@ -11,6 +11,7 @@ mod command_counts;
 mod conformance;
 mod exactness;
 mod failover;
+mod flags_store;
 mod floors;
 mod generated;
 mod harness;

@@ -28,6 +28,9 @@ async fn tenant(app: &App, id: &str) -> Tenant {
         tenant.with("idempotency-key", user).post("/v1/sessions", session).await.expect(StatusCode::CREATED);
     }
     tenant.put("/v1/breakers/b", json!({"failure_threshold": 3})).await.expect(StatusCode::OK);
+    let flag = json!({"state": "ENABLED", "variants": {"v": id}, "defaultVariant": "v"});
+    tenant.put("/v1/flags/f", flag).await.expect(StatusCode::CREATED);
+    tenant.post("/ofrep/v1/evaluate/flags/f", json!({})).await.expect(StatusCode::OK);
     let check = json!({"key": "k", "limit": 10, "window": "1h"});
     tenant.post("/v1/ratelimit/check", check).await.expect(StatusCode::OK);
     tenant
@@ -118,6 +121,7 @@ async fn all_of_it(backend: On) {
     // The id is free again, and whoever has it next finds nothing.
     let next = app.named_tenant("aa").await;
     gone.get("/v1/sessions").await.refused(401, "unauthorized");
+    next.post("/ofrep/v1/evaluate/flags/f", json!({})).await.refused(404, "flag_not_found");
     next.get("/v1/tokens/alice/google").await.refused(404, "token_not_found");
     assert_eq!(next.get("/v1/sessions").await.expect(StatusCode::OK)["items"], json!([]));
 }

@@ -6,7 +6,7 @@ use crate::base::clock::{ManualClock, Timestamp};
 use crate::base::deadline::Deadline;
 use crate::db::transport::RedisTransport;
 use crate::db::transport::memory::Memory;
-use crate::db::{BackendClock, Batch, Command, Effect, Expiry, Family, Partition, Reply};
+use crate::db::{BackendClock, Batch, Command, Effect, Expiry, Family, Outage, Partition, Reply};
 use crate::jobs::{JobState, Jobs, Runner, RunnerSettings};
 use crate::tenancy::{NewKey, NewTenant, RegistrySettings, Scopes, TenantCreation, Verification};
 use crate::vault::{Context, KeyRing};
@@ -49,7 +49,8 @@ impl World {
         let vault = Vault::new(Some(self.ring.clone()), system.clone(), clock);
         let jobs = Jobs::new(system);
         let databases = vec![self.database.clone()];
-        let work = TenantDeletion::new(registry.clone(), vault.clone(), databases, Duration::from_secs(2));
+        let flags = Live::new(self.database.clone(), Arc::new(self.clock.clone()), Outage::default());
+        let work = TenantDeletion::new(registry.clone(), vault.clone(), databases, flags, Duration::from_secs(2));
         let runner = Runner::new(jobs.clone(), vec![Arc::new(work)], RunnerSettings::default()).unwrap();
         Server { registry, vault, jobs, runner }
     }

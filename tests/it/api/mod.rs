@@ -7,6 +7,7 @@ mod answers;
 mod batch;
 mod breakers;
 mod conditions;
+mod flags;
 mod full;
 mod idempotency;
 mod limits;

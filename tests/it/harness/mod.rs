@@ -6,6 +6,7 @@ pub mod chaos_proxy;
 pub mod listening;
 pub mod loss;
 pub mod more_rows;
+pub mod noting;
 pub mod oauth_server;
 pub mod operations;
 pub mod raw;

@@ -1,38 +1,18 @@
 //! The tokens of a tenant over a backend, as one server has them, with every script noted that runs.
 
 use crate::harness::backend::Backend;
+use crate::harness::noting::Noting;
 use agentapi::base::clock::{SystemClock, Timestamp};
 use agentapi::base::deadline::Deadline;
 use agentapi::base::secret::Secret;
 use agentapi::base::text::{Name, TenantId};
-use agentapi::db::transport::{Execution, RedisTransport};
-use agentapi::db::{BackendClock, Batch, Command, Database, Effect, Partition};
+use agentapi::db::{BackendClock, Command, Database, Partition};
 use agentapi::stores::tokens::{NewToken, Providers, Rewrapped, SealedRecords, Shared, Tokens};
 use agentapi::tenancy::{NewTenant, Registry, RegistrySettings, SteadyClock, tenant_key};
 use agentapi::vault::{KeyRing, TenantVault, Vault};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-
-/// Notes scripts, and repeats what may be repeated, as a retry does whose first answer was lost.
-struct Noting {
-    inner: Arc<dyn RedisTransport>,
-    ran: Mutex<BTreeSet<&'static str>>,
-    twice: bool,
-}
-
-impl RedisTransport for Noting {
-    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
-        let scripts = batch.commands().iter().filter_map(|command| command.running()).map(|script| script.name());
-        self.ran.lock().unwrap().extend(scripts.filter(|name| name.starts_with("tokens/")));
-        Box::pin(async move {
-            if self.twice && batch.effect() != Effect::Once {
-                drop(self.inner.execute(batch).await?);
-            }
-            self.inner.execute(batch).await
-        })
-    }
-}
 
 pub struct Bench {
     pub vault: Vault,
@@ -64,7 +44,7 @@ impl Bench {
     pub async fn on(backend: Backend, twice: bool) -> Bench {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let prefix = format!("tokens{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let noting = Arc::new(Noting { inner: backend.transport.clone(), ran: Mutex::default(), twice });
+        let noting = Arc::new(Noting::over(backend.transport.clone(), "tokens/", twice));
         let database = Database::new(noting.clone(), &prefix, BackendClock::new(Arc::new(SystemClock)));
         let tenant = TenantId::parse("acme").unwrap();
         let ring = KeyRing::random().unwrap();
@@ -149,10 +129,10 @@ impl Bench {
 
     /// The scripts of the slice that have run.
     pub fn ran(&self) -> BTreeSet<&'static str> {
-        self.noting.ran.lock().unwrap().clone()
+        self.noting.ran()
     }
 
     pub fn says_twice(&self) -> bool {
-        self.noting.twice
+        self.noting.says_twice()
     }
 }

@@ -1,0 +1,306 @@
+//! The flags that this process evaluates: compiled once per version, and kept true without asking for each request.
+//!
+//! A *look* asks one sorted set which tenants' flags changed since the last look, and loads those again. While flags are
+//! evaluated or watched, this process looks every 400 ms; a request for which the last look is too old waits for
+//! the next. So a change is in force everywhere within a second although nobody was told, and an idle process asks
+//! nothing. Who changes flags publishes that besides, and whoever hears it loads them at once. A note may be missing
+//! where a writer ended between writing and noting: now and then the versions themselves are compared.
+//!
+//! When the backend cannot be asked the last known rules go on, and after [`STALE_AFTER`] answers say so.
+
+mod following;
+#[cfg(test)]
+mod tests;
+
+use super::compiled::Compiled;
+use super::counts::Pending;
+use super::keys;
+use super::looks::{self, Found, Seen};
+use crate::base::clock::Clock;
+use crate::base::deadline::Deadline;
+use crate::base::sparing::Sparing;
+use crate::base::text::TenantId;
+use crate::db::{Command, Database, Error, ErrorKind, Outage, SystemDb};
+use bytes::Bytes;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// From this age of the last look on, a request waits for the next.
+const WAIT_AFTER: Duration = Duration::from_millis(900);
+/// From this age of the last look on, answers say that they may be out of date.
+const STALE_AFTER: Duration = Duration::from_secs(30);
+/// How much memory compiled flags may take, of all tenants, in bytes, about.
+const ROOM: u64 = 256 << 20;
+/// No look yet.
+const NEVER: u64 = u64::MAX;
+
+static LAST_KNOWN: Sparing = Sparing::new();
+static UNREADABLE: Sparing = Sparing::new();
+
+/// A tenant's flags in this process. Another version is another value: the cache goes by its weight.
+#[derive(Clone)]
+struct Known {
+    compiled: Arc<Compiled>,
+    place: Arc<Place>,
+}
+
+/// What stays when the version changes.
+struct Place {
+    tenant: TenantId,
+    /// One at a time loads them, so that nothing older is kept over something newer.
+    loading: tokio::sync::Mutex<()>,
+    is_used: AtomicBool,
+    /// Tells of new versions, by [`Compiled::id`].
+    news: watch::Sender<String>,
+}
+
+#[derive(Clone)]
+struct Weight;
+
+impl Weighter<TenantId, Known> for Weight {
+    fn weight(&self, _: &TenantId, known: &Known) -> u64 {
+        known.compiled.weight as u64
+    }
+}
+
+/// A tenant's flags, for one request.
+pub struct Current {
+    /// The compiled flags.
+    pub compiled: Arc<Compiled>,
+    /// Whether the backend could not be asked for so long that they may be out of date.
+    pub is_stale: bool,
+}
+
+/// The flags of all tenants that this process was asked for.
+pub struct Live {
+    database: Database,
+    system: SystemDb,
+    clock: Arc<dyn Clock>,
+    outage: Outage,
+    known: Cache<TenantId, Known, Weight>,
+    pending: Pending,
+    /// When the last good look was started, in the clock's microseconds.
+    looked: AtomicU64,
+    is_used: AtomicBool,
+    watched: AtomicUsize,
+    /// What was seen last, held by whoever looks.
+    seen: tokio::sync::Mutex<Seen>,
+}
+
+impl Live {
+    /// Nothing is known yet. `clock` is never set back.
+    pub fn new(database: Database, clock: Arc<dyn Clock>, outage: Outage) -> Arc<Live> {
+        Arc::new(Live {
+            system: database.system(),
+            pending: Pending::new(database.clone()),
+            database,
+            clock,
+            outage,
+            known: Cache::with_weighter(1000, ROOM, Weight),
+            looked: AtomicU64::new(NEVER),
+            is_used: AtomicBool::new(false),
+            watched: AtomicUsize::new(0),
+            seen: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// A tenant's flags as they are, at most a second old; the last known where the backend cannot be asked. Costs no
+    /// round trip while flags are in use.
+    ///
+    /// # Errors
+    /// When the backend cannot be asked, and the tenant's flags were never known here.
+    pub async fn current(&self, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
+        self.is_used.store(true, Ordering::Relaxed);
+        let asked = self.clock.micros();
+        if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
+            && !self.outage.is_on()
+            && let Err(error) = self.wait_for_look(asked, deadline).await
+            && let Some(left_out) = LAST_KNOWN.line()
+        {
+            tracing::warn!(%error, left_out, "changes of flags cannot be looked for; the last known are evaluated");
+        }
+        let known = self.known(tenant, deadline).await?;
+        known.place.is_used.store(true, Ordering::Relaxed);
+        Ok(Current {
+            compiled: known.compiled,
+            is_stale: self.age(self.clock.micros()).is_none_or(|age| age >= STALE_AFTER),
+        })
+    }
+
+    /// Tells of each new version of a tenant's flags, from now on.
+    pub async fn watch(self: &Arc<Self>, tenant: &TenantId, deadline: Deadline) -> Result<Watch, Error> {
+        let news = self.known(tenant, deadline).await?.place.news.subscribe();
+        self.watched.fetch_add(1, Ordering::Relaxed);
+        Ok(Watch { news, live: self.clone() })
+    }
+
+    /// This process changed a tenant's flags, or may have: they are loaded anew here, and everybody else is told.
+    pub(super) async fn changed(&self, tenant: &TenantId) {
+        if let Err(error) = looks::note(&self.system, tenant).await {
+            tracing::warn!(%error, "other servers could not be told of changed flags; they find out within 30 s");
+        }
+        if let Some(known) = self.known.get(tenant)
+            && let Err(error) = self.load(&known.place, Deadline::NONE).await
+        {
+            tracing::warn!(%error, "changed flags could not be loaded; the next look does");
+        }
+    }
+
+    /// A tenant's flags are gone, with everything else that it had: nobody is to go on with them.
+    pub async fn forget(&self, tenant: &TenantId) -> Result<(), Error> {
+        looks::note(&self.system, tenant).await?;
+        match self.known.get(tenant) {
+            Some(known) => self.load(&known.place, Deadline::NONE).await,
+            None => Ok(()),
+        }
+    }
+
+    /// How long before `asked` the last good look was started.
+    fn age(&self, asked: u64) -> Option<Duration> {
+        match self.looked.load(Ordering::Acquire) {
+            NEVER => None,
+            looked => Some(Duration::from_micros(asked.saturating_sub(looked))),
+        }
+    }
+
+    async fn wait_for_look(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
+        let seen = self.seen.lock().await;
+        if self.age(asked).is_some_and(|age| age < WAIT_AFTER) {
+            return Ok(());
+        }
+        self.look(seen, deadline).await
+    }
+
+    /// Looks, and loads what changed. What was loaded is at least as new as the look.
+    async fn look(&self, mut seen: tokio::sync::MutexGuard<'_, Seen>, deadline: Deadline) -> Result<(), Error> {
+        let started = self.clock.micros();
+        let (found, last) = looks::look(&self.system.by(deadline), &seen).await?;
+        let changed: Vec<Known> = match found {
+            Found::These(tenants) => tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect(),
+            Found::Unknown => self.known.iter().map(|(_, known)| known).collect(),
+        };
+        for known in changed {
+            self.refresh(&known, deadline).await?;
+        }
+        *seen = last;
+        self.looked.store(started, Ordering::Release);
+        Ok(())
+    }
+
+    async fn known(&self, tenant: &TenantId, deadline: Deadline) -> Result<Known, Error> {
+        if let Some(known) = self.known.get(tenant) {
+            return Ok(known);
+        }
+        let load = async {
+            let compiled = Arc::new(self.read(tenant, deadline).await?);
+            self.pending.follow(tenant, &compiled.counts);
+            let place = Arc::new(Place {
+                tenant: tenant.clone(),
+                news: watch::Sender::new(compiled.id.clone()),
+                loading: tokio::sync::Mutex::default(),
+                is_used: AtomicBool::new(true),
+            });
+            Ok(Known { compiled, place })
+        };
+        self.known.get_or_insert_async(tenant, load).await
+    }
+
+    /// Loads a tenant's flags if they are not what the backend has: this process may be the one that changed them.
+    async fn refresh(&self, known: &Known, deadline: Deadline) -> Result<(), Error> {
+        let db = self.database.tenant(&known.place.tenant).by(deadline);
+        let fields = Command::hmget(&keys::flagset(&db), &["version", "digest"]);
+        let [version, digest] = db.run(fields).await?.array_of()?;
+        let [version, digest] = [version.optional_bytes()?, digest.optional_bytes()?].map(Option::unwrap_or_default);
+        let there = (String::from_utf8_lossy(&version), String::from_utf8_lossy(&digest));
+        if Compiled::named(&there.0, &there.1) == known.compiled.id {
+            return Ok(());
+        }
+        self.load(&known.place, deadline).await
+    }
+
+    async fn load(&self, place: &Arc<Place>, deadline: Deadline) -> Result<(), Error> {
+        let _loading = place.loading.lock().await;
+        let compiled = match self.read(&place.tenant, deadline).await {
+            Ok(compiled) => Arc::new(compiled),
+            // Evaluating goes on with what there is: a newer server may have written what this one cannot read.
+            Err(Error { kind: ErrorKind::Unexpected(_), .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if self.known.peek(&place.tenant).is_none_or(|known| known.compiled.id == compiled.id) {
+            return Ok(());
+        }
+        self.pending.follow(&place.tenant, &compiled.counts);
+        let id = compiled.id.clone();
+        self.known.insert(place.tenant.clone(), Known { compiled, place: place.clone() });
+        place.news.send_replace(id);
+        Ok(())
+    }
+
+    /// Reads and compiles a tenant's flags.
+    async fn read(&self, tenant: &TenantId, deadline: Deadline) -> Result<Compiled, Error> {
+        let db = self.database.tenant(tenant).by(deadline);
+        let fields = Command::hmget(&keys::flagset(&db), &["version", "digest", "document"]);
+        let [version, digest, document] = db.run(fields).await?.array_of()?;
+        let document = document.optional_bytes()?;
+        let (version, digest) = match &document {
+            Some(_) => (version.text()?, digest.text()?),
+            None => ("0".to_owned(), String::new()),
+        };
+        let compile = move || compiled(&version, &digest, document);
+        let compiled = tokio::task::spawn_blocking(compile).await.ok().flatten();
+        compiled.ok_or_else(|| {
+            if let Some(left_out) = UNREADABLE.line() {
+                tracing::error!(left_out, "a stored set of flags cannot be read by this version");
+            }
+            Error::unexpected("a set of flags")
+        })
+    }
+
+    /// Adds what was counted to the backend.
+    pub async fn flush(&self) {
+        if let Err(error) = self.pending.flush(None).await {
+            tracing::warn!(%error, "some evaluations of flags could not be counted");
+        }
+    }
+
+    /// Adds what was counted here of a tenant, for somebody who is about to read its counts.
+    pub(super) async fn flush_of(&self, tenant: &TenantId) -> Result<(), Error> {
+        self.pending.flush(Some(tenant)).await
+    }
+}
+
+fn compiled(version: &str, digest: &str, document: Option<Bytes>) -> Option<Compiled> {
+    let size = document.as_ref().map_or(0, Bytes::len);
+    let document =
+        document.map_or_else(|| Some(super::document::empty()), |text| serde_json::from_slice(&text).ok())?;
+    Compiled::new(version.parse().ok()?, digest, &document, size).ok()
+}
+
+/// Hears of new versions of a tenant's flags.
+pub struct Watch {
+    news: watch::Receiver<String>,
+    live: Arc<Live>,
+}
+
+impl Watch {
+    /// What the flags are now.
+    pub fn id(&mut self) -> String {
+        self.news.borrow_and_update().clone()
+    }
+
+    /// Waits for the next version; nothing where this process has forgotten the tenant's flags, to make room for others.
+    pub async fn next(&mut self) -> Option<String> {
+        self.news.changed().await.ok()?;
+        Some(self.id())
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.live.watched.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,194 @@
+use super::*;
+use crate::base::clock::{ManualClock, Timestamp};
+use crate::base::precondition::Precondition;
+use crate::base::text::Name;
+use crate::db::transport::memory::Memory;
+use crate::db::transport::{Execution, RedisTransport};
+use crate::db::{BackendClock, Batch, Delivery};
+use crate::stores::flags::Flags;
+use serde_json::{Value, json};
+
+const SECOND: Duration = Duration::from_secs(1);
+const ANY: Precondition = Precondition { matches: None, differs: None };
+
+/// A backend that can be away, and counts what it is asked.
+struct Switched {
+    inner: Memory,
+    is_away: AtomicBool,
+    batches: AtomicUsize,
+}
+
+impl RedisTransport for Switched {
+    fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
+        self.batches.fetch_add(1, Ordering::SeqCst);
+        if self.is_away.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(Error::new(ErrorKind::Unreachable, Delivery::NotSent)) });
+        }
+        self.inner.execute(batch)
+    }
+}
+
+struct World {
+    backend: Arc<Switched>,
+    clock: ManualClock,
+    outage: Outage,
+    database: Database,
+}
+
+fn world() -> World {
+    let clock = ManualClock::at(Timestamp::from_millis(1_800_000_000_000));
+    let backend = Switched {
+        inner: Memory::new(Arc::new(clock.clone())),
+        is_away: AtomicBool::new(false),
+        batches: AtomicUsize::new(0),
+    };
+    let backend = Arc::new(backend);
+    let database = Database::new(backend.clone(), "t", BackendClock::new(Arc::new(clock.clone())));
+    World { backend, clock, outage: Outage::default(), database }
+}
+
+impl World {
+    fn server(&self) -> Arc<Live> {
+        Live::new(self.database.clone(), Arc::new(self.clock.clone()), self.outage.clone())
+    }
+
+    async fn put(&self, live: &Arc<Live>, tenant: &TenantId, value: i64) {
+        let flag = json!({"state": "ENABLED", "variants": {"v": value}, "defaultVariant": "v"});
+        let flags = Flags::new(self.database.tenant(tenant), live.clone());
+        flags.put(&Name::parse("f").unwrap(), &flag, &ANY, "admin").await.unwrap();
+    }
+
+    fn asked(&self) -> usize {
+        self.backend.batches.swap(0, Ordering::SeqCst)
+    }
+}
+
+fn tenant(id: &str) -> TenantId {
+    TenantId::parse(id).unwrap()
+}
+
+/// What the flag is, and whether that may be out of date.
+async fn value(live: &Arc<Live>, tenant: &TenantId) -> (Value, bool) {
+    let current = live.current(tenant, Deadline::NONE).await.unwrap();
+    let flag = current.compiled.rules.flag("f");
+    (flag.map_or(Value::Null, |flag| flag.variants()[0].value().clone()), current.is_stale)
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_asked_for_once_a_look() {
+    let world = world();
+    let (live, acme) = (world.server(), tenant("acme"));
+    world.put(&live, &acme, 1).await;
+    assert_eq!(value(&live, &acme).await, (json!(1), false));
+    world.asked();
+    for _ in 0..100 {
+        world.clock.advance(Duration::from_millis(8));
+        assert_eq!(value(&live, &acme).await, (json!(1), false));
+    }
+    assert_eq!(world.asked(), 0, "no command while the last look is young");
+    world.clock.advance(SECOND);
+    for _ in 0..100 {
+        value(&live, &acme).await;
+    }
+    assert_eq!(world.asked(), 1, "one look, whatever the number of those who wait for it");
+}
+
+#[tokio::test]
+async fn a_look_finds_the_changes_of_others_and_loads_nothing_else() {
+    let world = world();
+    let (here, there, acme, other) = (world.server(), world.server(), tenant("acme"), tenant("other"));
+    for id in [&acme, &other] {
+        world.put(&there, id, 1).await;
+        assert_eq!(value(&here, id).await.0, json!(1));
+    }
+    world.clock.advance(SECOND);
+    value(&here, &acme).await;
+    world.put(&there, &acme, 2).await;
+    assert_eq!(value(&here, &acme).await.0, json!(1), "as young as that");
+    world.clock.advance(SECOND);
+    world.asked();
+    assert_eq!(value(&here, &acme).await.0, json!(2));
+    assert_eq!(world.asked(), 3, "a look, what it found, and what that is now");
+    world.clock.advance(SECOND);
+    assert_eq!(value(&here, &other).await.0, json!(1));
+    assert_eq!(world.asked(), 1, "a look that found nothing new");
+}
+
+#[tokio::test]
+async fn the_last_known_goes_on_and_is_called_stale_after_a_while() {
+    let world = world();
+    let (live, acme, other) = (world.server(), tenant("acme"), tenant("other"));
+    world.put(&live, &acme, 1).await;
+    assert_eq!(value(&live, &acme).await, (json!(1), false));
+    world.backend.is_away.store(true, Ordering::SeqCst);
+    world.clock.advance(Duration::from_secs(29));
+    assert_eq!(value(&live, &acme).await, (json!(1), false));
+    world.clock.advance(SECOND);
+    assert_eq!(value(&live, &acme).await, (json!(1), true));
+    world.asked();
+    world.outage.set(true);
+    for _ in 0..10 {
+        assert_eq!(value(&live, &acme).await, (json!(1), true));
+    }
+    assert_eq!(world.asked(), 0, "what is away is not asked");
+    assert!(live.current(&other, Deadline::NONE).await.is_err(), "nobody knows its flags");
+    world.backend.is_away.store(false, Ordering::SeqCst);
+    world.outage.set(false);
+    world.put(&world.server(), &acme, 2).await;
+    assert_eq!(value(&live, &acme).await, (json!(2), false));
+}
+
+#[tokio::test]
+async fn a_change_that_nobody_noted_is_found_when_versions_are_compared() {
+    let world = world();
+    let (here, there, acme) = (world.server(), world.server(), tenant("acme"));
+    world.put(&there, &acme, 1).await;
+    assert_eq!(value(&here, &acme).await.0, json!(1));
+    world.put(&there, &acme, 2).await;
+    let system = world.database.system();
+    // As if the writer had ended before it noted anything since the last look.
+    system.run(Command::del(&keys::changes(&system))).await.unwrap().int().unwrap();
+    looks::note(&system, &tenant("witness")).await.unwrap();
+    let mut seen = here.seen.lock().await;
+    *seen = looks::look(&system, &Seen::default()).await.unwrap().1;
+    drop(seen);
+    world.clock.advance(SECOND);
+    assert_eq!(value(&here, &acme).await.0, json!(1));
+    here.compare().await;
+    assert_eq!(value(&here, &acme).await.0, json!(2));
+}
+
+#[tokio::test]
+async fn who_watches_hears_of_each_version_that_is_seen() {
+    let world = world();
+    let (here, there, acme) = (world.server(), world.server(), tenant("acme"));
+    let mut watch = here.watch(&acme, Deadline::NONE).await.unwrap();
+    assert_eq!(watch.id(), "0-");
+    world.put(&here, &acme, 1).await;
+    assert!(watch.next().await.unwrap().starts_with("1-"));
+    world.put(&there, &acme, 2).await;
+    world.clock.advance(SECOND);
+    value(&here, &acme).await;
+    assert!(watch.next().await.unwrap().starts_with("2-"));
+    assert_eq!(here.watched.load(Ordering::SeqCst), 1);
+    drop(watch);
+    assert_eq!(here.watched.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_does_not_take_the_place_of_what_could() {
+    let world = world();
+    let (live, acme) = (world.server(), tenant("acme"));
+    world.put(&live, &acme, 1).await;
+    assert_eq!(value(&live, &acme).await.0, json!(1));
+    let db = world.database.tenant(&acme);
+    let broken = Command::raw(
+        crate::db::Effect::Once,
+        ["HSET".to_owned(), "t:{acme:00}:flagset".to_owned(), "document".to_owned(), "{\"flags\":1}".to_owned()],
+    );
+    db.run(broken).await.unwrap().int().unwrap();
+    looks::note(&world.database.system(), &acme).await.unwrap();
+    world.clock.advance(SECOND);
+    assert_eq!(value(&live, &acme).await.0, json!(1));
+    assert!(world.server().current(&acme, Deadline::NONE).await.is_err());
+}

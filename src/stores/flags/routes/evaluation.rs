@@ -1,0 +1,168 @@
+//! Evaluation by the OpenFeature Remote Evaluation Protocol (OFREP 0.3.0): nothing here asks the backend while flags are in
+//! use.
+
+use super::super::answers::ofrep;
+use super::super::compiled::Compiled;
+use super::super::live::Current;
+use super::super::rules::{Arena, Context, Failure};
+use super::{OpenFlags, Served, events};
+use crate::base::code::Code;
+use crate::base::id;
+use crate::base::text::Name;
+use crate::http::{JsonBytes, PathArg, Problem, Query, Scoped, TokenIssuer, json_bytes, json_text};
+use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use std::time::{Duration, Instant};
+
+type Store = Scoped<OpenFlags>;
+type Outcome = Result<HttpResponse, Problem>;
+
+/// What flags are evaluated for. What else clients send is theirs to know.
+#[derive(Default, Deserialize)]
+struct EvaluationBody<'a> {
+    #[serde(borrow, default)]
+    context: Option<&'a RawValue>,
+}
+
+impl EvaluationBody<'_> {
+    /// The text of the context.
+    fn context(&self) -> &str {
+        self.context.map_or("{}", RawValue::get)
+    }
+}
+
+pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>, body: JsonBytes) -> Outcome {
+    let body: EvaluationBody<'_> = body.read()?;
+    let Current { compiled, is_stale } = served.current().await?;
+    let found = compiled.rules.find(key.as_str());
+    let (index, flag) = found.ok_or_else(|| Problem::new(Code::FlagNotFound, "No flag has this key."))?;
+    let arena = Arena::new();
+    let context = if flag.reads_context() { context(body.context(), &arena)? } else { unread(body.context(), &arena)? };
+    match flag.evaluate(&context, served.seconds()) {
+        Ok(decision) => {
+            compiled.given(index, decision.variant);
+            Ok(json_text(&mut HttpResponse::Ok(), |out| {
+                if let Some(shape) = compiled.shapes.get(index) {
+                    shape.write(&decision, is_stale, out);
+                }
+            }))
+        }
+        Err(failure) => {
+            compiled.failed(index);
+            Err(failed(&failure))
+        }
+    }
+}
+
+pub(super) async fn evaluate_all(
+    Scoped(served): Store,
+    query: Query,
+    (request, issuer): (HttpRequest, TokenIssuer),
+    body: JsonBytes,
+) -> Outcome {
+    let body: EvaluationBody<'_> = body.read()?;
+    let current = served.current().await?;
+    let now = served.seconds();
+    let tag = tag(&served, &current, body.context(), now)?;
+    // A client that was told of another configuration wants that one, whatever it had before (protocol, `flagConfigEtag`).
+    let awaits = query.get("flagConfigEtag").map(|etag| etag.trim_matches('"'));
+    if awaits.is_none_or(|id| id == current.compiled.id) && has(request.headers(), &tag) {
+        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
+    }
+    let arena = Arena::new();
+    let context = context(body.context(), &arena)?;
+    let Current { compiled, is_stale } = &current;
+    let stream = events::uri(&issuer, &compiled.id);
+    let mut text = Vec::with_capacity(compiled.size_of_all());
+    write_all(compiled, *is_stale, &context, now, &mut text).await;
+    ofrep::write_end(compiled, *is_stale, stream.as_deref(), &mut text);
+    Ok(json_bytes(HttpResponse::Ok().insert_header((ETAG, tag)), text))
+}
+
+/// For how long flags are evaluated before others on this thread have their turn. A rule may take tens of milliseconds, and
+/// there may be two thousand.
+const TURN: Duration = Duration::from_millis(2);
+
+async fn write_all(compiled: &Compiled, is_stale: bool, context: &Context<'_>, now: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(br#"{"flags":["#);
+    let mut turn = Instant::now();
+    for (index, (flag, shape)) in compiled.rules.flags().zip(&compiled.shapes).enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        match flag.evaluate(context, now) {
+            Ok(decision) => {
+                compiled.given(index, decision.variant);
+                shape.write(&decision, is_stale, out);
+            }
+            Err(failure) => {
+                compiled.failed(index);
+                ofrep::write_failure(flag, &failure, out);
+            }
+        }
+        if flag.reads_context() && turn.elapsed() >= TURN {
+            tokio::task::yield_now().await;
+            turn = Instant::now();
+        }
+    }
+}
+
+fn context<'a>(json: &str, arena: &'a Arena) -> Result<Context<'a>, Problem> {
+    Context::parse(json, arena).map_err(|fault| Problem::new(Code::InvalidContext, fault.to_string()))
+}
+
+/// The context for a flag that looks at none of it.
+fn unread<'a>(json: &str, arena: &'a Arena) -> Result<Context<'a>, Problem> {
+    if json.starts_with('{') {
+        return Ok(Context::empty(arena));
+    }
+    Err(Problem::new(Code::InvalidContext, "The context must be an object."))
+}
+
+fn failed(failure: &Failure) -> Problem {
+    match failure {
+        Failure::TargetingKeyMissing => {
+            Problem::new(Code::TargetingKeyMissing, "A rule of this flag needs a targetingKey in the context.")
+        }
+        Failure::General(detail) => Problem::new(Code::FlagFailed, detail.to_string()),
+    }
+}
+
+/// How long an entity tag may be valid though nothing changed: the token in the answer that it stands for is to be valid
+/// whenever that answer is used again.
+const TAG_LIVES: u64 = 300;
+
+/// What tells one bulk answer from every other: rules and context, and the clock where a rule reads it. Made without
+/// evaluating anything.
+fn tag(served: &Served, current: &Current, context: &str, now: u64) -> Result<HeaderValue, Problem> {
+    let context: Value =
+        serde_json::from_str(context).map_err(|_| Problem::new(Code::InvalidContext, "The context nests too deep."))?;
+    let time = if current.compiled.reads_clock { now } else { now / TAG_LIVES };
+    // The members of an object are in order, so that one context has one text.
+    let parts = (
+        ofrep::SCHEMA,
+        served.db.tenant().as_str(),
+        &current.compiled.id,
+        current.is_stale,
+        current.compiled.reads_clock,
+        time,
+        &context,
+    );
+    let text =
+        serde_json::to_vec(&parts).map_err(|_| Problem::new(Code::InvalidContext, "The context is not JSON."))?;
+    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(id::sha256(&text)));
+    HeaderValue::from_str(&tag).map_err(|_| Problem::new(Code::Internal, "The request could not be completed."))
+}
+
+/// Whether a client has what this tag stands for (RFC 9110, section 13.1.2). No tag of ours has a comma.
+fn has(headers: &HeaderMap, tag: &HeaderValue) -> bool {
+    let given =
+        headers.get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
+    let mut given = given.map(|one| one.trim()).map(|one| one.strip_prefix("W/").unwrap_or(one));
+    given.any(|one| one.as_bytes() == tag.as_bytes())
+}
