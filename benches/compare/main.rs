@@ -15,10 +15,11 @@
 //! the lowest and the highest; a ratio is taken within its round, to the ceiling. A request that is answered in another
 //! way than was meant ends the run.
 //!
-//! `./bench overload` measures something else: what is served when ten times too much is asked for; `./bench vault`
-//! sealing and opening alone.
+//! `./bench overload` measures something else: what is served when ten times too much is asked for; `./bench flags`
+//! evaluating feature flags; `./bench vault` sealing and opening alone.
 
 mod ceiling;
+mod flags;
 mod load;
 mod overload;
 mod posts;
@@ -46,6 +47,8 @@ fn main() -> Result<(), Failure> {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
         ["ceiling", port, redis] => ceiling::serve(port.parse()?, redis.parse()?),
         ["stand-in", port, redis] => stand_in::serve(port.parse()?, redis.parse()?),
+        ["constant", port, length] => flags::serve_constant(port.parse()?, length.parse()?),
+        ["flags"] => flags::run(),
         ["overload"] => overload::run(),
         ["vault"] => vault::in_process(&mut std::io::stdout().lock()),
         _ => compare(),
