@@ -22,12 +22,13 @@ use crate::base::sparing::Sparing;
 use crate::base::text::TenantId;
 use crate::db::{Command, Database, Error, ErrorKind, Outage, SystemDb};
 use bytes::Bytes;
+use futures_util::future::try_join_all;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{MutexGuard, watch};
 
 /// From this age of the last look on, a request waits for the next.
 const WAIT_AFTER: Duration = Duration::from_millis(900);
@@ -85,6 +86,10 @@ pub struct Live {
     pending: Pending,
     /// When the last good look was started, in the clock's microseconds.
     looked: AtomicU64,
+    /// How many looks have found something out: what was read before one may be older than what it found.
+    findings: AtomicU64,
+    /// How many looks have ended, well or not.
+    looks: AtomicU64,
     is_used: AtomicBool,
     watched: AtomicUsize,
     /// What was seen last, held by whoever looks.
@@ -102,6 +107,8 @@ impl Live {
             outage,
             known: Cache::with_weighter(1000, ROOM, Weight),
             looked: AtomicU64::new(NEVER),
+            findings: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
             is_used: AtomicBool::new(false),
             watched: AtomicUsize::new(0),
             seen: tokio::sync::Mutex::default(),
@@ -114,7 +121,7 @@ impl Live {
     /// # Errors
     /// When the backend cannot be asked, and the tenant's flags were never known here.
     pub async fn current(&self, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
-        self.is_used.store(true, Ordering::Relaxed);
+        note_use(&self.is_used);
         let asked = self.clock.micros();
         if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
             && !self.outage.is_on()
@@ -124,7 +131,7 @@ impl Live {
             tracing::warn!(%error, left_out, "changes of flags cannot be looked for; the last known are evaluated");
         }
         let known = self.known(tenant, deadline).await?;
-        known.place.is_used.store(true, Ordering::Relaxed);
+        note_use(&known.place.is_used);
         Ok(Current {
             compiled: known.compiled,
             is_stale: self.age(self.clock.micros()).is_none_or(|age| age >= STALE_AFTER),
@@ -167,27 +174,41 @@ impl Live {
         }
     }
 
+    /// Waits for the look that is under way, or looks. One that fails, fails all who waited for it: each would try again in
+    /// turn.
     async fn wait_for_look(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
+        let looks = self.looks.load(Ordering::Acquire);
         let seen = self.seen.lock().await;
-        if self.age(asked).is_some_and(|age| age < WAIT_AFTER) {
+        if self.age(asked).is_some_and(|age| age < WAIT_AFTER) || self.looks.load(Ordering::Acquire) != looks {
             return Ok(());
         }
         self.look(seen, deadline).await
     }
 
     /// Looks, and loads what changed. What was loaded is at least as new as the look.
-    async fn look(&self, mut seen: tokio::sync::MutexGuard<'_, Seen>, deadline: Deadline) -> Result<(), Error> {
+    async fn look(&self, mut seen: MutexGuard<'_, Seen>, deadline: Deadline) -> Result<(), Error> {
         let started = self.clock.micros();
-        let (found, last) = looks::look(&self.system.by(deadline), &seen).await?;
-        let changed: Vec<Known> = match found {
-            Found::These(tenants) => tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect(),
-            Found::Unknown => self.known.iter().map(|(_, known)| known).collect(),
-        };
-        for known in changed {
-            self.refresh(&known, deadline).await?;
+        let outcome = self.look_and_load(&mut seen, deadline).await;
+        if outcome.is_ok() {
+            self.looked.store(started, Ordering::Release);
+        }
+        self.looks.fetch_add(1, Ordering::AcqRel);
+        outcome
+    }
+
+    async fn look_and_load(&self, seen: &mut Seen, deadline: Deadline) -> Result<(), Error> {
+        let (found, last) = looks::look(&self.system.by(deadline), seen).await?;
+        // Before what is known is looked at: what is being read meanwhile is compared again.
+        self.findings.fetch_add(1, Ordering::AcqRel);
+        match found {
+            Found::These(tenants) => {
+                let changed: Vec<Known> = tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect();
+                try_join_all(changed.iter().map(|known| self.refresh(known, deadline))).await?;
+            }
+            // All are read again when they are asked for.
+            Found::Unknown => self.known.clear(),
         }
         *seen = last;
-        self.looked.store(started, Ordering::Release);
         Ok(())
     }
 
@@ -195,6 +216,7 @@ impl Live {
         if let Some(known) = self.known.get(tenant) {
             return Ok(known);
         }
+        let findings = self.findings.load(Ordering::Acquire);
         let load = async {
             let compiled = Arc::new(self.read(tenant, deadline).await?);
             self.pending.follow(tenant, &compiled.counts);
@@ -204,9 +226,15 @@ impl Live {
                 loading: tokio::sync::Mutex::default(),
                 is_used: AtomicBool::new(true),
             });
-            Ok(Known { compiled, place })
+            Ok::<_, Error>(Known { compiled, place })
         };
-        self.known.get_or_insert_async(tenant, load).await
+        let known = self.known.get_or_insert_async(tenant, load).await?;
+        if self.findings.load(Ordering::Acquire) == findings {
+            return Ok(known);
+        }
+        // A look that came by before it was kept has not seen it.
+        self.refresh(&known, deadline).await?;
+        Ok(self.known.get(tenant).unwrap_or(known))
     }
 
     /// Loads a tenant's flags if they are not what the backend has: this process may be the one that changed them.
@@ -270,6 +298,13 @@ impl Live {
     /// Adds what was counted here of a tenant, for somebody who is about to read its counts.
     pub(super) async fn flush_of(&self, tenant: &TenantId) -> Result<(), Error> {
         self.pending.flush(Some(tenant)).await
+    }
+}
+
+/// Written only where it is news: all workers read it.
+fn note_use(is_used: &AtomicBool) {
+    if !is_used.load(Ordering::Relaxed) {
+        is_used.store(true, Ordering::Relaxed);
     }
 }
 

@@ -7,6 +7,7 @@ use crate::db::transport::{Execution, RedisTransport};
 use crate::db::{BackendClock, Batch, Delivery};
 use crate::stores::flags::Flags;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 const SECOND: Duration = Duration::from_secs(1);
 const ANY: Precondition = Precondition { matches: None, differs: None };
@@ -16,15 +17,32 @@ struct Switched {
     inner: Memory,
     is_away: AtomicBool,
     batches: AtomicUsize,
+    /// The next whole set that is read is told of once it is, and given when that is allowed.
+    hold: parking_lot::Mutex<Option<(Arc<Notify>, Arc<Notify>)>>,
 }
 
 impl RedisTransport for Switched {
     fn execute<'a>(&'a self, batch: &'a Batch) -> Execution<'a> {
         self.batches.fetch_add(1, Ordering::SeqCst);
         if self.is_away.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(Error::new(ErrorKind::Unreachable, Delivery::NotSent)) });
+            return Box::pin(async {
+                tokio::task::yield_now().await;
+                Err(Error::new(ErrorKind::Unreachable, Delivery::NotSent))
+            });
         }
-        self.inner.execute(batch)
+        let reads_a_set = batch.commands().iter().any(|command| command.args().iter().any(|arg| arg == "document"));
+        let hold =
+            if reads_a_set && batch.effect() == crate::db::Effect::Read { self.hold.lock().take() } else { None };
+        Box::pin(async move {
+            // As the real ones do, so that callers meet.
+            tokio::task::yield_now().await;
+            let answer = self.inner.execute(batch).await;
+            if let Some((held, go_on)) = hold {
+                held.notify_one();
+                go_on.notified().await;
+            }
+            answer
+        })
     }
 }
 
@@ -41,6 +59,7 @@ fn world() -> World {
         inner: Memory::new(Arc::new(clock.clone())),
         is_away: AtomicBool::new(false),
         batches: AtomicUsize::new(0),
+        hold: parking_lot::Mutex::new(None),
     };
     let backend = Arc::new(backend);
     let database = Database::new(backend.clone(), "t", BackendClock::new(Arc::new(clock.clone())));
@@ -191,4 +210,38 @@ async fn what_cannot_be_read_does_not_take_the_place_of_what_could() {
     world.clock.advance(SECOND);
     assert_eq!(value(&live, &acme).await.0, json!(1));
     assert!(world.server().current(&acme, Deadline::NONE).await.is_err());
+}
+
+#[tokio::test]
+async fn a_change_between_reading_and_keeping_is_not_lost() {
+    let world = world();
+    let (here, there, acme) = (world.server(), world.server(), tenant("acme"));
+    world.put(&there, &acme, 1).await;
+    // The read of this server is held until another look of it has come by.
+    let (held, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    *world.backend.hold.lock() = Some((held.clone(), go_on.clone()));
+    let reading = tokio::spawn({
+        let (here, acme) = (here.clone(), acme.clone());
+        async move { value(&here, &acme).await.0 }
+    });
+    held.notified().await;
+    world.put(&there, &acme, 2).await;
+    world.clock.advance(SECOND);
+    here.wait_for_look(world.clock.micros(), Deadline::NONE).await.unwrap();
+    go_on.notify_one();
+    assert_eq!(reading.await.unwrap(), json!(2));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_look_that_fails_does_not_look_again() {
+    let world = world();
+    let (live, acme) = (world.server(), tenant("acme"));
+    world.put(&live, &acme, 1).await;
+    value(&live, &acme).await;
+    world.clock.advance(SECOND);
+    world.backend.is_away.store(true, Ordering::SeqCst);
+    world.asked();
+    let all = (0..50).map(|_| value(&live, &acme));
+    assert!(futures_util::future::join_all(all).await.iter().all(|value| value.0 == json!(1)));
+    assert_eq!(world.asked(), 1);
 }
