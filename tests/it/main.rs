@@ -7,6 +7,7 @@ mod backend_errors;
 mod breaker;
 mod breakers_store;
 mod chaos;
+mod clients;
 mod command_counts;
 mod conformance;
 mod exactness;
