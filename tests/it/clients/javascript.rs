@@ -62,5 +62,5 @@ async fn the_server_sdk_for_javascript_waits_when_told_to() {
 
 #[tokio::test]
 async fn the_server_sdk_for_javascript_falls_back_to_the_code_while_there_is_no_room() {
-    falls_back_while_there_is_no_room(async |app: &App, key: &str| client(app, key), UNEXPECTED).await;
+    falls_back_while_there_is_no_room(async |app: &App, key: &str| client(app, key), "GENERAL", UNEXPECTED).await;
 }

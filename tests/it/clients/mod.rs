@@ -91,9 +91,13 @@ fn strict() -> App {
     App::with(On::Memory, &variables)
 }
 
-/// Asks while the tenant has no room for another request, and once it has: no client waits after a 503. The message of
-/// the failure has `because` in it.
-async fn falls_back_while_there_is_no_room<C: Client>(start: impl AsyncFnOnce(&App, &str) -> Option<C>, because: &str) {
+/// Asks while the tenant has no room for another request, and once it has: no client waits after a 503. The failure has
+/// this code, and `because` in its message.
+async fn falls_back_while_there_is_no_room<C: Client>(
+    start: impl AsyncFnOnce(&App, &str) -> Option<C>,
+    code: &str,
+    because: &str,
+) {
     let app = App::with(On::Memory, &[("REQUEST_TIMEOUT", "60s")]);
     let body = json!({"id": "shop", "limits": {"max_in_flight": 1}, "create_key": true});
     let made = app.admin().post("/admin/v1/tenants", body).await.expect(StatusCode::CREATED);
@@ -107,7 +111,7 @@ async fn falls_back_while_there_is_no_room<C: Client>(start: impl AsyncFnOnce(&A
     let message = given.as_object_mut().unwrap().remove("errorMessage").unwrap();
     assert!(message.as_str().unwrap().contains(because), "{message}");
     given.as_object_mut().unwrap().remove("flagMetadata");
-    assert_eq!(given, json!({"value": false, "reason": ERROR, "errorCode": "GENERAL"}));
+    assert_eq!(given, json!({"value": false, "reason": ERROR, "errorCode": code}));
     drop(held);
     in_flight(&app, 0).await;
     assert_eq!(client.ask(&any()).await["value"], true);

@@ -52,5 +52,5 @@ async fn the_sdk_for_python_waits_when_told_to() {
 
 #[tokio::test]
 async fn the_sdk_for_python_falls_back_to_the_code_while_there_is_no_room() {
-    falls_back_while_there_is_no_room(async |app: &App, key: &str| client(app, key), "tenant_busy").await;
+    falls_back_while_there_is_no_room(async |app: &App, key: &str| client(app, key), "GENERAL", "tenant_busy").await;
 }

@@ -1,5 +1,6 @@
 //! The SDK for Rust: `open-feature-ofrep` 0.1.2, in this process.
 
+use super::checks::{Check, checks};
 use super::{
     Client, ERROR, any, asks_nothing_while_told_to_wait, evaluates_as_told, falls_back_while_there_is_no_room, shop,
     strict,
@@ -12,6 +13,9 @@ use open_feature::{
 use open_feature_ofrep::{OfrepOptions, OfrepProvider};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use serde_json::{Value, json};
+
+/// What it says where there is no value of the wanted type.
+const NO_VALUE: &str = "Invalid value bool";
 
 struct Sdk(open_feature::Client);
 
@@ -93,7 +97,24 @@ fn member(value: open_feature::Value) -> Value {
 
 /// What it makes of some answers.
 fn differences() -> Vec<(&'static str, Value)> {
-    vec![]
+    let failed = |otherwise: Value, code: &str, message: &str| json!({"value": otherwise, "reason": ERROR, "errorCode": code, "errorMessage": message});
+    // It looks at no `errorCode`: a 400 is an invalid context, and a value of another type, or none, a malformed answer.
+    let mut differences = vec![
+        ("a flag that defers to the code", failed(json!(true), "PARSE_ERROR", NO_VALUE)),
+        ("a flag that nobody knows", failed(json!(true), "FLAG_NOT_FOUND", "Flag: unknown not found")),
+        ("another type than the flag's", failed(json!(true), "PARSE_ERROR", NO_VALUE)),
+        ("a split without a targeting key", failed(json!("none"), "INVALID_CONTEXT", "Invalid context")),
+        ("a rule that gives no variant", failed(json!(false), "INVALID_CONTEXT", "Invalid context")),
+    ];
+    // Of what is found it tells the value and the variant: every reason is this one, and there is no metadata.
+    for Check { name, mut gives, .. } in checks() {
+        if !differences.iter().any(|(of, _)| *of == name) {
+            gives["reason"] = json!("STATIC");
+            gives["flagMetadata"] = json!({});
+            differences.push((name, gives));
+        }
+    }
+    differences
 }
 
 fn refused() -> Value {
@@ -111,7 +132,8 @@ async fn the_sdk_for_rust_evaluates_flags_and_waits_when_told_to() {
         assert_eq!(Sdk::new(&app, key).await.ask(&any()).await, refused());
     }
     let start = async |app: &App, key: &str| Some(Sdk::new(app, key).await);
-    falls_back_while_there_is_no_room(start, "").await;
+    // It reads the 503 as an evaluation that has no value.
+    falls_back_while_there_is_no_room(start, "PARSE_ERROR", NO_VALUE).await;
     let strict = strict();
     let mut sdk = Sdk::new(&strict, "nobody's").await;
     asks_nothing_while_told_to_wait(&strict, &mut sdk, &refused(), "Rate limit exceeded. Please wait").await;

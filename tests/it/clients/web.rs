@@ -89,9 +89,11 @@ async fn the_sdk_for_browsers_is_sent_again_only_what_changed() {
     assert!((2..=3).contains(&sent), "{sent}");
     let off = json!({"state": "DISABLED", "variants": {"on": true, "off": false}, "defaultVariant": "off"});
     tenant.put("/v1/flags/targeted", off).await.expect(StatusCode::OK);
-    client.ask(&json!({"await": "change"})).await;
-    let changed = client.ask(&asked("premium")).await;
-    assert_eq!((&changed["value"], &changed["reason"]), (&json!(false), &json!("DISABLED")));
+    // The other context may have been told as a change too.
+    while client.ask(&asked("premium")).await["reason"] != "DISABLED" {
+        client.ask(&json!({"await": "change"})).await;
+    }
+    assert_eq!(client.ask(&asked("premium")).await["value"], false);
     assert_eq!(polls(&app).await, sent + 1, "once for what changed");
 }
 
