@@ -9,6 +9,9 @@ installed() { # LIST FOLDER
   cmp --silent "tests/clients/$1" "target/clients/$2/installed"
 }
 
+# What was installed for one version of Python is not there for the next.
+python_imports() { target/clients/python/bin/python -c 'import openfeature' 2>/dev/null; }
+
 install_node_clients() {
   local folder=target/clients/node
   rm -rf "$folder"
@@ -35,7 +38,7 @@ install_clients() {
     printf 'installing: the clients in JavaScript\n'
     install_node_clients
   fi
-  if command -v python3 >/dev/null && ! installed requirements.txt python; then
+  if command -v python3 >/dev/null && ! { installed requirements.txt python && python_imports; }; then
     printf 'installing: the client in Python\n'
     install_python_clients
   fi
