@@ -102,7 +102,7 @@ async fn the_sdk_for_browsers_is_sent_again_only_what_changed() {
 async fn polls(app: &App) -> u64 {
     let (begun, before) = (Instant::now(), answers_of(app, ALL, "3xx").await);
     while answers_of(app, ALL, "3xx").await < before + 2 {
-        assert!(begun.elapsed() < PATIENCE, "it does not ask");
+        assert!(begun.elapsed() < PATIENCE, "it is not told that nothing has changed");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     answers_of(app, ALL, "2xx").await
