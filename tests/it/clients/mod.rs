@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 /// The longest that anything may take which a test waits for.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The name of a fault in what every client's evaluation has as its reason then.
+/// The reason of every evaluation that failed.
 const ERROR: &str = "ERROR";
 
 /// An OpenFeature client with the provider for OFREP.
@@ -66,12 +66,12 @@ fn any() -> Value {
 /// the client asks nothing until then, and something afterwards. `refused` is what it gives for a 401, and `paused` how
 /// its message begins while it waits.
 async fn asks_nothing_while_told_to_wait(app: &App, client: &mut impl Client, refused: &Value, paused: &str) {
-    for _ in 0..60 {
+    for _ in 0..UNKNOWN_KEYS {
         assert_eq!(client.ask(&any()).await, *refused);
     }
     client.ask(&any()).await;
     let asked = answers(app, "4xx").await;
-    assert_eq!(asked, 61, "the last one was told to wait");
+    assert_eq!(asked, UNKNOWN_KEYS + 1, "the last one was told to wait");
     let begun = Instant::now();
     let message = |given: &Value| given["errorMessage"].as_str().unwrap_or_default().to_owned();
     let told = message(&client.ask(&any()).await);
@@ -84,11 +84,14 @@ async fn asks_nothing_while_told_to_wait(app: &App, client: &mut impl Client, re
     }
 }
 
-/// An application that refuses one address 60 unknown keys, and says then to come back in a second.
+/// How many unknown keys of one address [`strict`] refuses before it says to come back in three seconds.
+const UNKNOWN_KEYS: u64 = 20;
+
+/// An application that does not refuse unknown keys without end.
 fn strict() -> App {
-    let variables =
-        [("RATE_LIMIT_ENABLED", "true"), ("RATE_LIMIT_REQUESTS_PER_MINUTE", "60"), ("RATE_LIMIT_BURST_SIZE", "0")];
-    App::with(On::Memory, &variables)
+    let each_minute = UNKNOWN_KEYS.to_string();
+    let limit = [("RATE_LIMIT_REQUESTS_PER_MINUTE", &*each_minute), ("RATE_LIMIT_BURST_SIZE", "0")];
+    App::with(On::Memory, &[&[("RATE_LIMIT_ENABLED", "true")], &limit[..]].concat())
 }
 
 /// Asks while the tenant has no room for another request, and once it has: no client waits after a 503. The failure has
