@@ -19,6 +19,8 @@ enum Learns {
     Never,
     /// It asks every 50 ms.
     ByPolling,
+    /// It is told by the stream that the answer announces.
+    ByEvents,
 }
 
 fn client(app: &App, key: &str, learns: Learns) -> Option<Script> {
@@ -27,6 +29,7 @@ fn client(app: &App, key: &str, learns: Learns) -> Option<Script> {
     let detection = match learns {
         Learns::Never => "none",
         Learns::ByPolling => "polling",
+        Learns::ByEvents => "sse",
     };
     command.arg(script("web.cjs")).env_clear().env("NODE_PATH", modules).env("CHANGE_DETECTION", detection);
     Some(Script::start(command, app, key))
@@ -106,4 +109,17 @@ async fn polls(app: &App) -> u64 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     answers_of(app, ALL, "2xx").await
+}
+
+#[tokio::test]
+async fn the_sdk_for_browsers_is_told_of_changes_by_events() {
+    let (app, tenant) = shop().await;
+    let Some(mut client) = client(&app, &tenant.secret, Learns::ByEvents) else { return };
+    assert_eq!(client.ask(&any()).await["value"], true);
+    let off = json!({"state": "DISABLED", "variants": {"on": true, "off": false}, "defaultVariant": "off"});
+    tenant.put("/v1/flags/boolean", off).await.expect(StatusCode::OK);
+    client.ask(&json!({"await": "change"})).await;
+    let changed = client.ask(&any()).await;
+    assert_eq!((&changed["value"], &changed["reason"]), (&json!(false), &json!("DISABLED")));
+    assert_eq!(answers_of(&app, ALL, "2xx").await, 2, "it asked once when it started, and once when it was told");
 }
