@@ -138,7 +138,7 @@ fn failures() -> Vec<Check> {
             json!("none"),
             json!({}),
             "TARGETING_KEY_MISSING",
-            "A rule of this flag needs a targetingKey in the context.",
+            "the flag splits by targetingKey, which must be a text that is not empty",
         ),
         failing(
             "a rule that gives no variant",

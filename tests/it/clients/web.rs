@@ -44,14 +44,11 @@ fn differences() -> Vec<(&'static str, Value)> {
         details["flagMetadata"] = of_set();
         details
     };
-    let missing = "the flag splits by targetingKey, which must be a text that is not empty";
     vec![
         // The language has one type of number.
         ("a float that is whole", found(json!(1), "one", "DEFAULT")),
         ("a flag that nobody knows", with_set(unknown)),
         ("another type than the flag's", with_set(mismatch)),
-        // Among others, a failure is told in other words.
-        ("a split without a targeting key", failed(json!("none"), "TARGETING_KEY_MISSING", missing)),
     ]
 }
 

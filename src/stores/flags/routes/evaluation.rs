@@ -125,12 +125,11 @@ fn unread<'a>(json: &str, arena: &'a Arena) -> Result<Context<'a>, Problem> {
 }
 
 fn failed(failure: &Failure) -> Problem {
-    match failure {
-        Failure::TargetingKeyMissing => {
-            Problem::new(Code::TargetingKeyMissing, "A rule of this flag needs a targetingKey in the context.")
-        }
-        Failure::General(detail) => Problem::new(Code::FlagFailed, detail.to_string()),
-    }
+    let code = match failure {
+        Failure::TargetingKeyMissing => Code::TargetingKeyMissing,
+        Failure::General(_) => Code::FlagFailed,
+    };
+    Problem::new(code, failure.detail().to_owned())
 }
 
 /// How long an entity tag may be valid though nothing changed: the token in the answer that it stands for is to be valid
