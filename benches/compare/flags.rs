@@ -17,7 +17,8 @@ const FLAGS: usize = 100;
 /// Serves `POST /` on the loopback with one worker until it is killed, with a constant JSON text of `length` bytes.
 pub fn serve_constant(port: u16, length: usize) -> Result<(), Failure> {
     let body: &'static str = format!("\"{}\"", "x".repeat(length.saturating_sub(2))).leak();
-    let constant = move || async move { HttpResponse::Ok().content_type(ContentType::json()).body(body) };
+    // It takes the body in, or actix would close the connection for what was not read.
+    let constant = move |_: web::Bytes| async move { HttpResponse::Ok().content_type(ContentType::json()).body(body) };
     let server = HttpServer::new(move || App::new().route("/", web::post().to(constant)));
     actix_web::rt::System::new().block_on(server.workers(1).bind(("127.0.0.1", port))?.run())?;
     Ok(())
