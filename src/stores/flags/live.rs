@@ -9,19 +9,18 @@
 //! When the backend cannot be asked the last known rules go on, and after [`STALE_AFTER`] answers say so.
 
 mod following;
+mod loading;
 #[cfg(test)]
 mod tests;
 
 use super::compiled::Compiled;
 use super::counts::Pending;
-use super::keys;
 use super::looks::{self, Found, Seen};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::base::sparing::Sparing;
 use crate::base::text::TenantId;
-use crate::db::{Command, Database, Error, ErrorKind, Outage, SystemDb};
-use bytes::Bytes;
+use crate::db::{Database, Error, Outage, SystemDb};
 use futures_util::future::try_join_all;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -40,7 +39,6 @@ const ROOM: u64 = 256 << 20;
 const NEVER: u64 = u64::MAX;
 
 static LAST_KNOWN: Sparing = Sparing::new();
-static UNREADABLE: Sparing = Sparing::new();
 
 /// A tenant's flags in this process. Another version is another value: the cache goes by its weight.
 #[derive(Clone)]
@@ -212,82 +210,6 @@ impl Live {
         Ok(())
     }
 
-    async fn known(&self, tenant: &TenantId, deadline: Deadline) -> Result<Known, Error> {
-        if let Some(known) = self.known.get(tenant) {
-            return Ok(known);
-        }
-        let findings = self.findings.load(Ordering::Acquire);
-        let load = async {
-            let compiled = Arc::new(self.read(tenant, deadline).await?);
-            self.pending.follow(tenant, &compiled.counts);
-            let place = Arc::new(Place {
-                tenant: tenant.clone(),
-                news: watch::Sender::new(compiled.id.clone()),
-                loading: tokio::sync::Mutex::default(),
-                is_used: AtomicBool::new(true),
-            });
-            Ok::<_, Error>(Known { compiled, place })
-        };
-        let known = self.known.get_or_insert_async(tenant, load).await?;
-        if self.findings.load(Ordering::Acquire) == findings {
-            return Ok(known);
-        }
-        // A look that came by before it was kept has not seen it.
-        self.refresh(&known, deadline).await?;
-        Ok(self.known.get(tenant).unwrap_or(known))
-    }
-
-    /// Loads a tenant's flags if they are not what the backend has: this process may be the one that changed them.
-    async fn refresh(&self, known: &Known, deadline: Deadline) -> Result<(), Error> {
-        let db = self.database.tenant(&known.place.tenant).by(deadline);
-        let fields = Command::hmget(&keys::flagset(&db), &["version", "digest"]);
-        let [version, digest] = db.run(fields).await?.array_of()?;
-        let [version, digest] = [version.optional_bytes()?, digest.optional_bytes()?].map(Option::unwrap_or_default);
-        let there = (String::from_utf8_lossy(&version), String::from_utf8_lossy(&digest));
-        if Compiled::named(&there.0, &there.1) == known.compiled.id {
-            return Ok(());
-        }
-        self.load(&known.place, deadline).await
-    }
-
-    async fn load(&self, place: &Arc<Place>, deadline: Deadline) -> Result<(), Error> {
-        let _loading = place.loading.lock().await;
-        let compiled = match self.read(&place.tenant, deadline).await {
-            Ok(compiled) => Arc::new(compiled),
-            // Evaluating goes on with what there is: a newer server may have written what this one cannot read.
-            Err(Error { kind: ErrorKind::Unexpected(_), .. }) => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        if self.known.peek(&place.tenant).is_none_or(|known| known.compiled.id == compiled.id) {
-            return Ok(());
-        }
-        self.pending.follow(&place.tenant, &compiled.counts);
-        let id = compiled.id.clone();
-        self.known.insert(place.tenant.clone(), Known { compiled, place: place.clone() });
-        place.news.send_replace(id);
-        Ok(())
-    }
-
-    /// Reads and compiles a tenant's flags.
-    async fn read(&self, tenant: &TenantId, deadline: Deadline) -> Result<Compiled, Error> {
-        let db = self.database.tenant(tenant).by(deadline);
-        let fields = Command::hmget(&keys::flagset(&db), &["version", "digest", "document"]);
-        let [version, digest, document] = db.run(fields).await?.array_of()?;
-        let document = document.optional_bytes()?;
-        let (version, digest) = match &document {
-            Some(_) => (version.text()?, digest.text()?),
-            None => ("0".to_owned(), String::new()),
-        };
-        let compile = move || compiled(&version, &digest, document);
-        let compiled = tokio::task::spawn_blocking(compile).await.ok().flatten();
-        compiled.ok_or_else(|| {
-            if let Some(left_out) = UNREADABLE.line() {
-                tracing::error!(left_out, "a stored set of flags cannot be read by this version");
-            }
-            Error::unexpected("a set of flags")
-        })
-    }
-
     /// Adds what was counted to the backend.
     pub async fn flush(&self) {
         if let Err(error) = self.pending.flush(None).await {
@@ -306,13 +228,6 @@ fn note_use(is_used: &AtomicBool) {
     if !is_used.load(Ordering::Relaxed) {
         is_used.store(true, Ordering::Relaxed);
     }
-}
-
-fn compiled(version: &str, digest: &str, document: Option<Bytes>) -> Option<Compiled> {
-    let size = document.as_ref().map_or(0, Bytes::len);
-    let document =
-        document.map_or_else(|| Some(super::document::empty()), |text| serde_json::from_slice(&text).ok())?;
-    Compiled::new(version.parse().ok()?, digest, &document, size).ok()
 }
 
 /// Hears of new versions of a tenant's flags.
