@@ -60,6 +60,11 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
 pub struct JsonBytes(Bytes);
 
 impl JsonBytes {
+    /// The body.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// Reads the object; the default where there is no body.
     ///
     /// # Errors
@@ -113,7 +118,7 @@ async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let mut body = BytesMut::with_capacity(announced.unwrap_or(0));
+    let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk =
             chunk.map_err(|_| Problem::new(Code::InvalidJson, "The body ended early or was not well formed."))?;
@@ -121,6 +126,10 @@ async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load
             return Err(too_large());
         }
         load.hold(chunk.len())?;
+        if announced == Some(chunk.len()) && body.is_empty() {
+            // All of it, as most are: it need not be copied.
+            return Ok(chunk);
+        }
         body.extend_from_slice(&chunk);
     }
     Ok(body.freeze())

@@ -4,8 +4,8 @@ use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use crate::db::transport::memory::Memory;
 use crate::db::transport::{Execution, RedisTransport};
-use crate::db::{BackendClock, Batch, Delivery};
-use crate::stores::flags::Flags;
+use crate::db::{BackendClock, Batch, Command, Delivery, ErrorKind};
+use crate::stores::flags::{Flags, keys};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 

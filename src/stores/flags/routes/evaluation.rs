@@ -4,7 +4,7 @@
 use super::super::answers::ofrep;
 use super::super::compiled::Compiled;
 use super::super::live::Current;
-use super::super::rules::{Arena, Context, Failure};
+use super::super::rules::{Arena, Context, Failure, Flag};
 use super::{OpenFlags, Served, events};
 use crate::base::code::Code;
 use crate::base::id;
@@ -37,12 +37,15 @@ impl EvaluationBody<'_> {
 }
 
 pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>, body: JsonBytes) -> Outcome {
-    let body: EvaluationBody<'_> = body.read()?;
     let Current { compiled, is_stale } = served.current().await?;
     let found = compiled.rules.find(key.as_str());
     let (index, flag) = found.ok_or_else(|| Problem::new(Code::FlagNotFound, "No flag has this key."))?;
     let arena = Arena::new();
-    let context = if flag.reads_context() { context(body.context(), &arena)? } else { unread(body.context(), &arena)? };
+    let read = if flag.reads_context() { Context::within(body.bytes(), &arena) } else { None };
+    let context = match read {
+        Some(context) => context,
+        None => looked_at(&body, flag, &arena)?,
+    };
     match flag.evaluate(&context, served.seconds()) {
         Ok(decision) => {
             compiled.given(index, decision.variant);
@@ -116,12 +119,13 @@ fn context<'a>(json: &str, arena: &'a Arena) -> Result<Context<'a>, Problem> {
     Context::parse(json, arena).map_err(|fault| Problem::new(Code::InvalidContext, fault.to_string()))
 }
 
-/// The context for a flag that looks at none of it.
-fn unread<'a>(json: &str, arena: &'a Arena) -> Result<Context<'a>, Problem> {
-    if json.starts_with('{') {
-        return Ok(Context::empty(arena));
+/// The context of a body that is not of the usual form, or what is wrong with it. A flag that looks at none of it gets none.
+fn looked_at<'a>(body: &JsonBytes, flag: &Flag, arena: &'a Arena) -> Result<Context<'a>, Problem> {
+    let body: EvaluationBody<'_> = body.read()?;
+    if flag.reads_context() || !body.context().starts_with('{') {
+        return context(body.context(), arena);
     }
-    Err(Problem::new(Code::InvalidContext, "The context must be an object."))
+    Ok(Context::empty(arena))
 }
 
 fn failed(failure: &Failure) -> Problem {

@@ -59,8 +59,16 @@ impl<'a> Context<'a> {
     /// # Errors
     /// It is no JSON object, is longer than 1 MiB, nests deeper than 64, or has a number beyond a double.
     pub fn parse(json: &str, arena: &'a Arena) -> Result<Context<'a>, ContextFault> {
-        let (root, widest) = context_reader::read(json, &arena.context)?;
+        // What is read refers to the text.
+        let (root, widest) = context_reader::read(arena.context.alloc_str(json), &arena.context)?;
         Ok(Context { root: arena.context.alloc(root), widest, scratch: &arena.scratch })
+    }
+
+    /// The context in the body of a request, its member `context`, without reading any of it twice; an empty one where there
+    /// is none. Nothing where the body is not such an object: it has to be looked at anew, for what is wrong with it.
+    pub fn within(body: &'a [u8], arena: &'a Arena) -> Option<Context<'a>> {
+        let (root, widest) = context_reader::read_in(body, &arena.context)?;
+        Some(Context { root: arena.context.alloc(root), widest, scratch: &arena.scratch })
     }
 
     /// The context of a request that brought none.

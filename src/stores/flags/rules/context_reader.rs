@@ -5,17 +5,20 @@ use super::context_fault::ContextFault;
 use crate::base::json_object::DEEPEST;
 use datalogic_rs::DataValue;
 use datalogic_rs::bumpalo::Bump;
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt;
 
 /// The longest context, in bytes.
 const LONGEST: usize = 1024 * 1024;
+/// Most objects have no more members.
+const USUAL: usize = 16;
 /// The member of the evaluation context that the evaluator sets.
 const FLAGD: &str = "$flagd";
 
 /// The object and how many members its widest object has.
-pub(super) fn read<'a>(json: &str, arena: &'a Bump) -> Result<(DataValue<'a>, usize), ContextFault> {
+pub(super) fn read<'a>(json: &'a str, arena: &'a Bump) -> Result<(DataValue<'a>, usize), ContextFault> {
     if json.len() > LONGEST {
         return Err(ContextFault::TooLong);
     }
@@ -28,6 +31,21 @@ pub(super) fn read<'a>(json: &str, arena: &'a Bump) -> Result<(DataValue<'a>, us
         Ok(_) => Err(ContextFault::NotAnObject),
         Err(_) if too_deep.get() => Err(ContextFault::TooDeep),
         Err(fault) => Err(ContextFault::Malformed { line: fault.line(), column: fault.column() }),
+    }
+}
+
+/// The member `context` of a request's body and how many members its widest object has, read in one go; nothing where
+/// the body is of another form, or where [`read`] would refuse it.
+pub(super) fn read_in<'a>(body: &'a [u8], arena: &'a Bump) -> Option<(DataValue<'a>, usize)> {
+    let (widest, too_deep) = (Cell::new(0), Cell::new(false));
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let reader = Reader { arena, depth: 0, widest: &widest, too_deep: &too_deep };
+    let context = Body(reader).deserialize(&mut deserializer).ok().filter(|_| body.len() <= LONGEST)?;
+    deserializer.end().ok()?;
+    match context {
+        Some(root @ DataValue::Object(_)) => Some((root, widest.get())),
+        Some(DataValue::Null) | None => Some((DataValue::Object(&[]), 0)),
+        Some(_) => None,
     }
 }
 
@@ -49,15 +67,15 @@ impl<'a, 'r> Reader<'a, 'r> {
     }
 }
 
-impl<'de, 'a> DeserializeSeed<'de> for Reader<'a, '_> {
+impl<'a> DeserializeSeed<'a> for Reader<'a, '_> {
     type Value = DataValue<'a>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<DataValue<'a>, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<DataValue<'a>, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de, 'a> Visitor<'de> for Reader<'a, '_> {
+impl<'a> Visitor<'a> for Reader<'a, '_> {
     type Value = DataValue<'a>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,11 +102,16 @@ impl<'de, 'a> Visitor<'de> for Reader<'a, '_> {
         Ok(DataValue::from_f64(number))
     }
 
+    /// As it stands in the request: only what was escaped there has to be written anew.
+    fn visit_borrowed_str<E>(self, text: &'a str) -> Result<DataValue<'a>, E> {
+        Ok(DataValue::String(text))
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<DataValue<'a>, E> {
         Ok(DataValue::String(self.arena.alloc_str(text)))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<DataValue<'a>, A::Error> {
+    fn visit_seq<A: SeqAccess<'a>>(self, mut elements: A) -> Result<DataValue<'a>, A::Error> {
         let (reader, mut read) = (self.deeper()?, Vec::new());
         while let Some(element) = elements.next_element_seed(reader)? {
             read.push(element);
@@ -96,8 +119,8 @@ impl<'de, 'a> Visitor<'de> for Reader<'a, '_> {
         Ok(DataValue::Array(self.arena.alloc_slice_copy(&read)))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<DataValue<'a>, A::Error> {
-        let (reader, mut read) = (self.deeper()?, Vec::<(&str, DataValue)>::new());
+    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<DataValue<'a>, A::Error> {
+        let (reader, mut read) = (self.deeper()?, Vec::<(&str, DataValue)>::with_capacity(USUAL));
         while let Some(name) = members.next_key_seed(Name(self.arena))? {
             let value = members.next_value_seed(reader)?;
             // In no scope may a client speak for the evaluator, and paths begin in objects of any depth.
@@ -121,22 +144,59 @@ impl<'de, 'a> Visitor<'de> for Reader<'a, '_> {
 
 struct Name<'a>(&'a Bump);
 
-impl<'de, 'a> DeserializeSeed<'de> for Name<'a> {
+impl<'a> DeserializeSeed<'a> for Name<'a> {
     type Value = &'a str;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<&'a str, D::Error> {
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<&'a str, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
 
-impl<'a> Visitor<'_> for Name<'a> {
+impl<'a> Visitor<'a> for Name<'a> {
     type Value = &'a str;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the name of a member")
     }
 
+    fn visit_borrowed_str<E>(self, name: &'a str) -> Result<&'a str, E> {
+        Ok(name)
+    }
+
     fn visit_str<E>(self, name: &str) -> Result<&'a str, E> {
         Ok(self.0.alloc_str(name))
+    }
+}
+
+/// The body of a request, of which the member `context` is read.
+struct Body<'a, 'r>(Reader<'a, 'r>);
+
+impl<'a> DeserializeSeed<'a> for Body<'a, '_> {
+    type Value = Option<DataValue<'a>>;
+
+    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Option<DataValue<'a>>, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'a> Visitor<'a> for Body<'a, '_> {
+    type Value = Option<DataValue<'a>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<Option<DataValue<'a>>, A::Error> {
+        let mut context = None;
+        while let Some(name) = members.next_key::<Cow<'a, str>>()? {
+            if name != "context" {
+                members.next_value::<IgnoredAny>()?;
+            } else if context.is_none() {
+                context = Some(members.next_value_seed(self.0)?);
+            } else {
+                return Err(A::Error::custom("comes twice"));
+            }
+        }
+        Ok(context)
     }
 }

@@ -24,6 +24,31 @@ fn any_json_object_is_a_context() {
 }
 
 #[test]
+fn a_context_is_found_in_the_body_of_a_request_or_the_body_has_to_be_looked_at() {
+    let within = |body: &str| {
+        let arena = Arena::new();
+        Context::within(body.as_bytes(), &arena).map(|context| (shown(context.root()), context.widest()))
+    };
+    for body in ["{}", r#"{"context":null}"#, r#"{"context":{}}"#, r#" {"other":[{"context":1}]} "#] {
+        assert_eq!(within(body), Some((json!({}), 0)), "{body}");
+    }
+    for context in
+        [r#"{"b":1,"a":[null,true,"é\u00e9\n"]}"#, r#"{"a":1,"$flagd":2,"\u0061":3}"#, r#"{"x":{"y":1,"z":[{}]}}"#]
+    {
+        let (arena, body) = (Arena::new(), format!(r#"{{"a":1,"cont\u0065xt": {context} ,"z":{{}}}}"#));
+        let parsed = Context::parse(context, &arena).unwrap();
+        assert_eq!(within(&body), Some((shown(parsed.root()), parsed.widest())), "{body}");
+    }
+    let deep = format!(r#"{{"context":{{"a":{}{}}}}}"#, "[".repeat(64), "]".repeat(64));
+    let long = format!(r#"{{"context":{{"a":"{}"}}}}"#, "x".repeat(1024 * 1024));
+    for body in
+        ["", "[]", "{", "{}{}", r#"{"context":[]}"#, r#"{"context":1}"#, r#"{"context":{},"context":{}}"#, &deep, &long]
+    {
+        assert_eq!(within(body), None, "{}", body.get(..40).unwrap_or(body));
+    }
+}
+
+#[test]
 fn of_many_duplicates_the_last_one_counts() {
     let members: Vec<_> = (0..100).map(|at| format!(r#""m{}":{at}"#, at % 40)).collect();
     let arena = Arena::new();
