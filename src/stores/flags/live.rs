@@ -126,9 +126,8 @@ impl Live {
         if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
             && !self.outage.is_on()
             && let Err(error) = self.wait_for_look(asked, deadline).await
-            && let Some(left_out) = LAST_KNOWN.line()
         {
-            tracing::warn!(%error, left_out, "changes of flags cannot be looked for; the last known are evaluated");
+            note_failure(&error);
         }
         let known = self.known(tenant, deadline).await?;
         note_use(&known.place.is_used);
@@ -136,6 +135,20 @@ impl Live {
             compiled: known.compiled,
             is_stale: self.age(self.clock.micros()).is_none_or(|age| age >= STALE_AFTER),
         })
+    }
+
+    /// The same for somebody who was told of a configuration, by its [`Compiled::id`]: where it is not the one that is known
+    /// here, another server may have heard of it first, and it is looked for.
+    pub async fn current_for(&self, told: &str, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
+        let asked = self.clock.micros();
+        let current = self.current(tenant, deadline).await?;
+        if current.compiled.id == told || self.outage.is_on() {
+            return Ok(current);
+        }
+        if let Err(error) = self.look_since(asked, deadline).await {
+            note_failure(&error);
+        }
+        self.current(tenant, deadline).await
     }
 
     /// Tells of each new version of a tenant's flags, from now on.
@@ -171,6 +184,15 @@ impl Live {
         match self.looked.load(Ordering::Acquire) {
             NEVER => None,
             looked => Some(Duration::from_micros(asked.saturating_sub(looked))),
+        }
+    }
+
+    /// Looks, unless somebody has begun to since `asked`.
+    async fn look_since(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
+        let seen = self.seen.lock().await;
+        match self.looked.load(Ordering::Acquire) {
+            looked if looked != NEVER && looked >= asked => Ok(()),
+            _ => self.look(seen, deadline).await,
         }
     }
 
@@ -258,7 +280,13 @@ impl Live {
             Err(Error { kind: ErrorKind::Unexpected(_), .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
-        if self.known.peek(&place.tenant).is_none_or(|known| known.compiled.id == compiled.id) {
+        if compiled.version == 0 {
+            // Or a tenant of the same id would be told of what this one's flags gave.
+            self.pending.drop_of(&place.tenant);
+        }
+        // What was forgotten meanwhile and read again may be newer than this.
+        let takes_it = |known: &Known| Arc::ptr_eq(&known.place, place) && known.compiled.id != compiled.id;
+        if !self.known.peek(&place.tenant).is_some_and(|known| takes_it(&known)) {
             return Ok(());
         }
         self.pending.follow(&place.tenant, &compiled.counts);
@@ -288,8 +316,11 @@ impl Live {
         })
     }
 
-    /// Adds what was counted to the backend.
+    /// Adds what was counted to the backend, unless that is known to be away: it is not lost by waiting.
     pub async fn flush(&self) {
+        if self.outage.is_on() {
+            return;
+        }
         if let Err(error) = self.pending.flush(None).await {
             tracing::warn!(%error, "some evaluations of flags could not be counted");
         }
@@ -298,6 +329,13 @@ impl Live {
     /// Adds what was counted here of a tenant, for somebody who is about to read its counts.
     pub(super) async fn flush_of(&self, tenant: &TenantId) -> Result<(), Error> {
         self.pending.flush(Some(tenant)).await
+    }
+}
+
+/// As many lines as can be read: each request would write one.
+fn note_failure(error: &Error) {
+    if let Some(left_out) = LAST_KNOWN.line() {
+        tracing::warn!(%error, left_out, "changes of flags cannot be looked for; the last known are evaluated");
     }
 }
 

@@ -62,6 +62,11 @@ impl Served {
         self.live.current(self.db.tenant(), self.deadline).await
     }
 
+    /// The same for somebody who was told of this configuration.
+    async fn current_for(&self, told: &str) -> Result<Current, db::Error> {
+        self.live.current_for(told, self.db.tenant(), self.deadline).await
+    }
+
     /// Tells of changes of the flags from now on.
     async fn watch(&self) -> Result<Watch, db::Error> {
         self.live.watch(self.db.tenant(), self.deadline).await

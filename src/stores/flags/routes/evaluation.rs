@@ -66,11 +66,14 @@ pub(super) async fn evaluate_all(
     body: JsonBytes,
 ) -> Outcome {
     let body: EvaluationBody<'_> = body.read()?;
-    let current = served.current().await?;
+    let awaits = query.get("flagConfigEtag").map(|etag| etag.trim_matches('"'));
+    let current = match awaits {
+        Some(told) => served.current_for(told).await?,
+        None => served.current().await?,
+    };
     let now = served.seconds();
     let tag = tag(&served, &current, body.context(), now)?;
     // A client that was told of another configuration wants that one, whatever it had before (protocol, `flagConfigEtag`).
-    let awaits = query.get("flagConfigEtag").map(|etag| etag.trim_matches('"'));
     if awaits.is_none_or(|id| id == current.compiled.id) && has(request.headers(), &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
