@@ -26,7 +26,7 @@ pub(super) struct TenantDeletion {
     vault: Vault,
     /// Where a tenant may have something: the backend, and where sessions are, if that is this process.
     databases: Vec<Database>,
-    /// Compiled flags, which servers go on with until they hear that there is something new.
+    /// Which tenants' flags changed is noted among the server's own data.
     flags: Arc<Live>,
     /// How long after its access ended a tenant's requests may still write.
     settling: Duration,
@@ -112,8 +112,7 @@ impl TenantDeletion {
             Stage::Data => self.purge(job, tenant, at).await,
             Stage::End => {
                 self.destroy_data_keys(tenant).await?;
-                // Or a tenant that comes again would be answered by the flags of this one.
-                self.flags.forget(tenant).await?;
+                self.flags.erase(tenant).await?;
                 for purge in self.purges(job, tenant) {
                     purge.unmark().await?;
                 }

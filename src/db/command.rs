@@ -195,6 +195,11 @@ impl Command {
         command.arg("BYSCORE").limit(limit)
     }
 
+    /// Takes a member out of a sorted set: how many there were, 0 or 1.
+    pub fn zrem(key: &Key, member: &str) -> Self {
+        Command::new("ZREM", Effect::Idempotent, 2).key(key).arg(member.to_owned())
+    }
+
     /// How many members of a sorted set have this score.
     pub fn zcount_scored(key: &Key, score: u64) -> Self {
         Command::new("ZCOUNT", Effect::Read, 3).key(key).number(score).number(score)

@@ -228,3 +228,26 @@ async fn an_instance_that_knew_a_tenant_opens_what_the_next_one_of_the_same_id_k
     let token = next.get("/v1/tokens/bob/google").await.expect(StatusCode::OK);
     assert_eq!(token["access_token"], "kept over there");
 }
+
+#[tokio::test]
+async fn no_server_answers_a_tenant_that_comes_again_by_the_flags_of_the_one_before() {
+    let redis = RedisServer::shared();
+    let shared = [("REDIS_KEY_PREFIX", "deletion-again")];
+    let variables = [&[KEY, SHORT][..], &shared].concat();
+    let apps = [App::over(redis.clone(), &variables), App::over(redis, &variables)];
+    let gone = tenant(&apps[0], "aa").await;
+    // Somebody else's change comes last, so that what is erased is not what servers have seen last.
+    tenant(&apps[0], "bb").await;
+    for app in &apps {
+        let caller = app.anyone().with("x-api-key", &gone.secret);
+        caller.post("/ofrep/v1/evaluate/flags/f", json!({})).await.expect(StatusCode::OK);
+    }
+    let job = apps[0].admin().delete(&path("aa")).await.expect(StatusCode::ACCEPTED);
+    assert_eq!(finished(&apps[0], &job).await["state"], "done");
+    let next = apps[0].named_tenant("aa").await;
+    for app in &apps {
+        let caller = app.anyone().with("x-api-key", &next.secret);
+        let answer = caller.post("/ofrep/v1/evaluate/flags/f", json!({})).await;
+        answer.refused(404, "flag_not_found");
+    }
+}

@@ -70,6 +70,17 @@ impl Counts {
         }
     }
 
+    /// Forgets what was given to nobody; whether anything is left.
+    fn keep_counted(&mut self) -> bool {
+        for flag in &mut self.flags {
+            flag.given.retain(|(_, count)| count.load(Relaxed) > 0);
+            flag.given.shrink_to_fit();
+        }
+        self.flags.retain(|flag| !flag.given.is_empty());
+        self.flags.shrink_to_fit();
+        !self.flags.is_empty()
+    }
+
     /// What was counted since it was taken last, as the script takes it.
     fn take(&self) -> Vec<(String, String)> {
         let taken = self.flags.iter().map(|flag| {
@@ -81,6 +92,9 @@ impl Counts {
         taken.filter(|(_, counts)| !counts.is_empty()).collect()
     }
 }
+
+/// How often counts are held that no one evaluates any more, while they are added to the backend.
+const HELD_HERE: usize = 2;
 
 /// All counts of a process that may not have reached the backend.
 pub struct Pending {
@@ -94,27 +108,40 @@ impl Pending {
     }
 
     pub(super) fn follow(&self, tenant: &TenantId, counts: &Arc<Counts>) {
-        self.counts.lock().push((tenant.clone(), counts.clone()));
+        let mut pending = self.counts.lock();
+        // Between two flushes there may be many versions. Of those that no one evaluates any more, what was counted stays.
+        pending.retain_mut(|(_, counts)| Arc::get_mut(counts).is_none_or(Counts::keep_counted));
+        pending.push((tenant.clone(), counts.clone()));
+    }
+
+    /// Forgets what was counted of a tenant that has no flags, and gave up whatever it had.
+    pub(super) fn drop_of(&self, tenant: &TenantId) {
+        self.counts.lock().retain(|(of, _)| of != tenant);
+    }
+
+    /// Of how many versions there are counts.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.counts.lock().len()
     }
 
     /// Adds what was counted to the backend, of one tenant or of all. What cannot be added, and counts as failed, is lost:
     /// to add it again, although the answer was only not heard, would count it twice.
     pub(super) async fn flush(&self, only: Option<&TenantId>) -> Result<(), Error> {
         let pending = self.counts.lock().clone();
-        let mut outcome = Ok(());
+        let (mut outcome, mut over) = (Ok(()), Vec::new());
         for (tenant, counts) in pending.iter().filter(|(tenant, _)| only.is_none_or(|only| only == tenant)) {
+            // Seen before it is taken: what somebody evaluates meanwhile, and gives up then, is taken the next time.
+            if Arc::strong_count(counts) == HELD_HERE {
+                over.push(counts);
+            }
             let db = self.database.tenant(tenant);
             for part in counts.take().chunks(PER_SCRIPT) {
                 let added = add(&db, part).await;
                 outcome = outcome.and(added);
             }
         }
-        drop(pending);
-        // Nobody else holds what no one evaluates any more, and there it was taken for the last time.
-        let is_done = |tenant: &TenantId, counts: &Arc<Counts>| {
-            Arc::strong_count(counts) == 1 && only.is_none_or(|only| only == tenant)
-        };
-        self.counts.lock().retain(|(tenant, counts)| !is_done(tenant, counts));
+        self.counts.lock().retain(|(_, counts)| !over.iter().any(|over| Arc::ptr_eq(over, counts)));
         outcome
     }
 }

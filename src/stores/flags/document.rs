@@ -1,5 +1,6 @@
 //! A tenant's flags as a document of flagd's schema, what one change made of it, and the way back.
 
+use super::rules::Fault;
 use super::types::{FlagChange, How};
 use crate::base::id;
 use base64::Engine;
@@ -24,6 +25,17 @@ pub(super) fn flags_mut(document: &mut Map<String, Value>) -> Option<&mut Map<St
 /// A document without flags.
 pub(super) fn empty() -> Map<String, Value> {
     Map::from_iter([(FLAGS.to_owned(), Value::Object(Map::new()))])
+}
+
+/// The most bytes of the set's metadata that all flags may repeat together: each is answered with all of it.
+const MOST_REPEATED: usize = 8 << 20;
+
+/// What is wrong with a document whose metadata is too large for so many flags.
+pub(super) fn repeats_too_much(document: &Map<String, Value>) -> Option<Fault> {
+    let size = document.get("metadata").map_or(0, |metadata| metadata.to_string().len());
+    let repeated = size.saturating_mul(flags(document).map_or(0, Map::len));
+    let detail = format!("each flag has all of it, which may be {MOST_REPEATED} bytes for all flags together");
+    (repeated > MOST_REPEATED).then(|| Fault { pointer: "/metadata".to_owned(), detail })
 }
 
 /// What tells a document from every other: SHA-256 of its text, base64url, 43 characters.

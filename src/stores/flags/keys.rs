@@ -35,7 +35,7 @@ const CHANGES: Family = Family {
     parts: "",
     kind: "zset",
     routed_by: "",
-    lives: "for ever; the last 10,000",
+    lives: "until the tenant is deleted; the last 10,000",
     holds: "tenants; score: when their flags changed last (ms), no two the same",
 };
 

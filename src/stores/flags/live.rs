@@ -16,7 +16,7 @@ mod tests;
 use super::compiled::Compiled;
 use super::counts::Pending;
 use super::looks::{self, Found, Seen};
-use crate::base::clock::Clock;
+use crate::base::clock::{Clock, Timestamp};
 use crate::base::deadline::Deadline;
 use crate::base::sparing::Sparing;
 use crate::base::text::TenantId;
@@ -53,6 +53,8 @@ struct Place {
     /// One at a time loads them, so that nothing older is kept over something newer.
     loading: tokio::sync::Mutex<()>,
     is_used: AtomicBool,
+    /// When the tenant was made, as who asked first said, ms; 0 until then.
+    since: AtomicU64,
     /// Tells of new versions, by [`Compiled::id`].
     news: watch::Sender<String>,
 }
@@ -72,6 +74,20 @@ pub struct Current {
     pub compiled: Arc<Compiled>,
     /// Whether the backend could not be asked for so long that they may be out of date.
     pub is_stale: bool,
+    place: Arc<Place>,
+}
+
+impl Current {
+    /// Whether they are of the tenant that was made then, rather than of one that had its id before and was deleted.
+    pub fn is_of(&self, made: Timestamp) -> bool {
+        let (made, since) = (made.as_millis(), &self.place.since);
+        match since.load(Ordering::Acquire) {
+            0 => since
+                .compare_exchange(0, made, Ordering::AcqRel, Ordering::Acquire)
+                .map_or_else(|now| now == made, |_| true),
+            known => known == made,
+        }
+    }
 }
 
 /// The flags of all tenants that this process was asked for.
@@ -124,16 +140,30 @@ impl Live {
         if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
             && !self.outage.is_on()
             && let Err(error) = self.wait_for_look(asked, deadline).await
-            && let Some(left_out) = LAST_KNOWN.line()
         {
-            tracing::warn!(%error, left_out, "changes of flags cannot be looked for; the last known are evaluated");
+            note_failure(&error);
         }
         let known = self.known(tenant, deadline).await?;
         note_use(&known.place.is_used);
         Ok(Current {
             compiled: known.compiled,
+            place: known.place,
             is_stale: self.age(self.clock.micros()).is_none_or(|age| age >= STALE_AFTER),
         })
+    }
+
+    /// The same for somebody who was told of a configuration, by its [`Compiled::id`]: where it is not the one that is known
+    /// here, another server may have heard of it first, and it is looked for.
+    pub async fn current_for(&self, told: &str, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
+        let asked = self.clock.micros();
+        let current = self.current(tenant, deadline).await?;
+        if current.compiled.id == told || self.outage.is_on() {
+            return Ok(current);
+        }
+        if let Err(error) = self.look_since(asked, deadline).await {
+            note_failure(&error);
+        }
+        self.current(tenant, deadline).await
     }
 
     /// Tells of each new version of a tenant's flags, from now on.
@@ -155,13 +185,16 @@ impl Live {
         }
     }
 
-    /// A tenant's flags are gone, with everything else that it had: nobody is to go on with them.
-    pub async fn forget(&self, tenant: &TenantId) -> Result<(), Error> {
-        looks::note(&self.system, tenant).await?;
-        match self.known.get(tenant) {
-            Some(known) => self.load(&known.place, Deadline::NONE).await,
-            None => Ok(()),
-        }
+    /// A tenant is being deleted: nothing is to name it any more.
+    pub async fn erase(&self, tenant: &TenantId) -> Result<(), Error> {
+        self.forget(tenant);
+        looks::erase(&self.system, tenant).await
+    }
+
+    /// Forgets what is known here of a tenant, and what of it was counted.
+    pub fn forget(&self, tenant: &TenantId) {
+        self.known.remove(tenant);
+        self.pending.drop_of(tenant);
     }
 
     /// How long before `asked` the last good look was started.
@@ -169,6 +202,15 @@ impl Live {
         match self.looked.load(Ordering::Acquire) {
             NEVER => None,
             looked => Some(Duration::from_micros(asked.saturating_sub(looked))),
+        }
+    }
+
+    /// Looks, unless somebody has begun to since `asked`.
+    async fn look_since(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
+        let seen = self.seen.lock().await;
+        match self.looked.load(Ordering::Acquire) {
+            looked if looked != NEVER && looked >= asked => Ok(()),
+            _ => self.look(seen, deadline).await,
         }
     }
 
@@ -201,7 +243,7 @@ impl Live {
         match found {
             Found::These(tenants) => {
                 let changed: Vec<Known> = tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect();
-                try_join_all(changed.iter().map(|known| self.refresh(known, deadline))).await?;
+                try_join_all(changed.iter().map(|known| self.refresh_if_readable(known, deadline))).await?;
             }
             // All are read again when they are asked for.
             Found::Unknown => self.known.clear(),
@@ -210,8 +252,11 @@ impl Live {
         Ok(())
     }
 
-    /// Adds what was counted to the backend.
+    /// Adds what was counted to the backend, unless that is known to be away: it is not lost by waiting.
     pub async fn flush(&self) {
+        if self.outage.is_on() {
+            return;
+        }
         if let Err(error) = self.pending.flush(None).await {
             tracing::warn!(%error, "some evaluations of flags could not be counted");
         }
@@ -220,6 +265,13 @@ impl Live {
     /// Adds what was counted here of a tenant, for somebody who is about to read its counts.
     pub(super) async fn flush_of(&self, tenant: &TenantId) -> Result<(), Error> {
         self.pending.flush(Some(tenant)).await
+    }
+}
+
+/// As many lines as can be read: each request would write one.
+fn note_failure(error: &Error) {
+    if let Some(left_out) = LAST_KNOWN.line() {
+        tracing::warn!(%error, left_out, "changes of flags cannot be looked for; the last known are evaluated");
     }
 }
 

@@ -30,6 +30,11 @@ pub(super) enum Found {
     Unknown,
 }
 
+/// Takes a tenant's note away. Who has seen that one last, takes everything for changed.
+pub(super) async fn erase(db: &SystemDb, tenant: &TenantId) -> Result<(), Error> {
+    db.run(Command::zrem(&keys::changes(db), tenant.as_str())).await?.int().map(drop)
+}
+
 /// Where it is published that a tenant's flags changed: its id.
 const CHANNEL: &str = "flag-changes";
 

@@ -11,6 +11,7 @@ use super::bodies::ExplainBody;
 use super::live::{Current, Live, Watch};
 use super::rules::Explanation;
 use super::store::Flags;
+use crate::base::clock::Timestamp;
 use crate::base::code::Code;
 use crate::base::deadline::Deadline;
 use crate::db::{self, Database, TenantDb};
@@ -53,17 +54,35 @@ pub struct Served {
     pub(super) flags: Flags,
     db: TenantDb,
     live: Arc<Live>,
+    /// When the tenant was made.
+    made: Timestamp,
     deadline: Deadline,
 }
 
 impl Served {
     /// The flags as they are evaluated now.
     async fn current(&self) -> Result<Current, db::Error> {
+        let current = self.live.current(self.db.tenant(), self.deadline).await?;
+        if current.is_of(self.made) {
+            return Ok(current);
+        }
+        // Another tenant had this id before, and was deleted.
+        self.live.forget(self.db.tenant());
         self.live.current(self.db.tenant(), self.deadline).await
+    }
+
+    /// The same for somebody who was told of this configuration.
+    async fn current_for(&self, told: &str) -> Result<Current, db::Error> {
+        let current = self.current().await?;
+        if current.compiled.id == told {
+            return Ok(current);
+        }
+        self.live.current_for(told, self.db.tenant(), self.deadline).await
     }
 
     /// Tells of changes of the flags from now on.
     async fn watch(&self) -> Result<Watch, db::Error> {
+        self.current().await?;
         self.live.watch(self.db.tenant(), self.deadline).await
     }
 
@@ -79,7 +98,7 @@ impl Opens for OpenFlags {
     fn open(&self, tenant: &Tenant, deadline: Deadline) -> Served {
         let db = self.database.tenant(&tenant.id).by(deadline);
         let (flags, live) = (Flags::new(db.clone(), self.live.clone()), self.live.clone());
-        Served { flags, db, live, deadline }
+        Served { flags, db, live, made: tenant.created_at, deadline }
     }
 }
 

@@ -13,7 +13,7 @@ use super::{keys, scripts};
 use crate::base::clock::Timestamp;
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
-use crate::db::{self, Command, Reply, TenantDb};
+use crate::db::{self, Command, Delivery, ErrorKind, Reply, TenantDb};
 use bytes::Bytes;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -21,6 +21,8 @@ use std::sync::Arc;
 
 /// How often an edit is tried while others write.
 const ATTEMPTS: usize = 16;
+/// How many changes are read at a time: each may hold a whole set, and how much a backend may answer is bounded.
+const TOGETHER: u64 = 8;
 
 /// The flags of one tenant.
 #[derive(Clone)]
@@ -108,39 +110,47 @@ impl Flags {
 
     /// The document as it was at a version; nothing where it is not known any more, or not yet.
     pub async fn at(&self, version: u64) -> Result<Option<Map<String, Value>>, Error> {
-        let (newest, document, changes) = self.history(0, version.saturating_add(1), true).await?;
+        let lowest = version.saturating_add(1);
+        let (newest, document, mut changes) = self.history(0, lowest, true).await?;
         if version == 0 || version > newest {
             return Ok(None);
         }
         let mut document = object(&document).ok_or(db::Error::unexpected("a set of flags"))?;
-        for change in changes {
-            let Some((_, change)) = change else { return Ok(None) };
-            change.undo(&mut document);
+        let mut reached = newest;
+        loop {
+            for change in changes {
+                let Some((_, change)) = change else { return Ok(None) };
+                change.undo(&mut document);
+                reached = reached.saturating_sub(1);
+            }
+            if reached == version {
+                return Ok(Some(document));
+            }
+            changes = self.history(reached, lowest, false).await?.2;
+            if changes.is_empty() {
+                return Ok(None);
+            }
         }
-        Ok(Some(document))
     }
 
     /// At most `limit` versions, the newest first, from below `below`.
-    pub async fn versions(&self, below: Option<u64>, limit: usize) -> Result<Vec<Version>, Error> {
-        let from = below.map_or(0, |below| below.saturating_sub(1));
-        if below.is_some() && from == 0 {
-            return Ok(Vec::new());
+    pub async fn versions(&self, mut below: Option<u64>, limit: usize) -> Result<Vec<Version>, Error> {
+        let mut versions = Vec::new();
+        while versions.len() < limit && below.is_none_or(|below| below > 1) {
+            let from = below.map_or(0, |below| below - 1);
+            let (newest, _, changes) = self.history(from, 1, false).await?;
+            let from = if from == 0 { newest } else { from.min(newest) };
+            let numbered = (1..=from).rev().zip(changes);
+            let known =
+                numbered.map_while(|(version, change)| change.map(|(at, change)| Version::of(version, at, change)));
+            let before = versions.len();
+            versions.extend(known.take(limit - before));
+            if versions.len() == before {
+                break;
+            }
+            below = versions.last().map(|last| last.version);
         }
-        let (newest, _, changes) = self.history(from, 1, false).await?;
-        let from = if from == 0 { newest } else { from.min(newest) };
-        let numbered = (1..=from).rev().zip(changes).take(limit);
-        let known = numbered.map_while(|(version, change)| change.map(|(at, change)| (version, at, change)));
-        Ok(known
-            .map(|(version, at, change)| Version {
-                version,
-                at,
-                by: change.by,
-                how: change.how,
-                restored: change.of,
-                flags: change.flags.into_iter().map(|(key, before)| (key, before.change)).collect(),
-                rest: change.rest.is_some(),
-            })
-            .collect())
+        Ok(versions)
     }
 
     /// What a flag gave on each of the last `days` days, today included, the latest first.
@@ -148,11 +158,12 @@ impl Flags {
         Ok(counts::read(&self.db, key, days).await?)
     }
 
-    /// The version of the set, its text if asked for, and what is remembered of versions from `from` down to `lowest`.
+    /// The version of the set, its text if asked for, and what is remembered of versions from `from` down to `lowest`, of
+    /// [`TOGETHER`] at most.
     async fn history(&self, from: u64, lowest: u64, whole: bool) -> Result<(u64, Bytes, Vec<Remembered>), Error> {
         let keys = [keys::flagset(&self.db), keys::history(&self.db)];
         let command = Command::script(&scripts::HISTORY, &keys.each_ref()).number(from);
-        let command = command.number(lowest).number(REMEMBERED).number(u8::from(whole));
+        let command = command.number(lowest).number(REMEMBERED).number(u8::from(whole)).number(TOGETHER);
         let [version, document, changes] = self.db.run(command).await?.array_of()?;
         let changes = changes.array()?.into_iter().map(remembered).collect::<Result<_, _>>()?;
         Ok((number(version)?, document.bytes()?, changes))
@@ -172,6 +183,10 @@ impl Flags {
             let text = serde_json::to_string(&document).map_err(|_| db::Error::unexpected("flags as JSON"))?;
             if text.len() > MOST_BYTES {
                 return Ok(Put::TooLarge);
+            }
+            // Before it is compiled, which is where the memory would go.
+            if let Some(fault) = document::repeats_too_much(&document) {
+                return Ok(Put::Invalid(vec![fault]));
             }
             // What is there already is checked all the same: it may have been put into the backend by somebody else.
             let document = match compiled(document).await? {
@@ -208,10 +223,16 @@ impl Flags {
             .arg(document::digest(text))
             .arg(json(serde_json::to_string(change))?)
             .number(REMEMBERED);
-        let written = self.db.run(command).await;
-        // Whatever became of it: others look for themselves.
-        self.live.changed(self.db.tenant()).await;
-        let written = written?.array()?;
+        let (db, live) = (self.db.clone(), self.live.clone());
+        // By itself: where the client goes or the request takes too long, what was written would be told to nobody.
+        let write = tokio::spawn(async move {
+            let written = db.run(command).await;
+            // Whatever became of it: others look for themselves.
+            live.changed(db.tenant()).await;
+            written
+        });
+        let lost = || db::Error::new(ErrorKind::Unexpected("a write that ends"), Delivery::Unknown);
+        let written = write.await.map_err(|_| lost())??.array()?;
         if written.is_empty() {
             return Ok(None);
         }

@@ -1,5 +1,6 @@
 //! What goes in and out of the store of flags.
 
+use super::document::Change;
 use super::rules::Fault;
 use crate::base::clock::Timestamp;
 use crate::db;
@@ -77,6 +78,21 @@ pub struct Version {
     pub flags: BTreeMap<String, FlagChange>,
     /// Whether anything beside the flags changed: `$evaluators`, `metadata`, `$schema`.
     pub rest: bool,
+}
+
+impl Version {
+    /// What is told of a change that made this version.
+    pub(super) fn of(version: u64, at: Timestamp, change: Change) -> Version {
+        Version {
+            version,
+            at,
+            by: change.by,
+            how: change.how,
+            restored: change.of,
+            flags: change.flags.into_iter().map(|(key, before)| (key, before.change)).collect(),
+            rest: change.rest.is_some(),
+        }
+    }
 }
 
 /// What became of writing.

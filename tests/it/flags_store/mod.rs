@@ -35,6 +35,7 @@ async fn both<T: Future<Output = ()>>(backend: fn() -> Backend, test: fn(Bench) 
 suite! {
     each_script_answers_the_same
     a_tenant_without_flags_has_nothing_counted
+    the_versions_of_large_sets_can_be_read
 }
 
 struct Bench {
@@ -130,4 +131,28 @@ async fn a_tenant_without_flags_has_nothing_counted(bench: Bench) {
     live.flush().await;
     let days = flags.evaluations(&key("f"), 2).await.unwrap();
     assert!(days.iter().all(|day| day.variants.is_empty()), "a late count must not bring back a key: {days:?}");
+}
+
+async fn the_versions_of_large_sets_can_be_read(bench: Bench) {
+    let (_, flags) = bench.server();
+    let large = |letter: &str| json!({"state": "ENABLED", "variants": {"v": letter.repeat(1_000_000)}});
+    for letter in ["a", "b"] {
+        written(flags.put(&key("f"), &large(letter), &ANY, "k1").await.unwrap());
+    }
+    // As if it had been changed so again and again: together it is more than a backend may answer at once.
+    let say = async |words: &[&str]| bench.backend.say(words.iter().map(|word| (*word).to_owned())).await;
+    let history = format!("{}-history", bench.flagset());
+    let change = say(&["HGET", &history, "2"]).await.text().unwrap();
+    for version in 3..=36 {
+        assert_eq!(say(&["HSET", &history, &version.to_string(), &change]).await.int(), Ok(1));
+    }
+    assert_eq!(say(&["HSET", &bench.flagset(), "version", "36"]).await.int(), Ok(0));
+    let numbers = |versions: Vec<agentapi::stores::flags::Version>| {
+        versions.iter().map(|version| version.version).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers(flags.versions(None, 100).await.unwrap()), (1..=36).rev().collect::<Vec<_>>());
+    assert_eq!(numbers(flags.versions(Some(31), 20).await.unwrap()), (11..=30).rev().collect::<Vec<_>>());
+    for (version, letter) in [(36, "b"), (35, "a"), (28, "a"), (27, "a"), (1, "a")] {
+        assert_eq!(flags.at(version).await.unwrap().unwrap()["flags"]["f"], large(letter), "{version}");
+    }
 }

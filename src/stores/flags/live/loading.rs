@@ -9,7 +9,7 @@ use crate::stores::flags::compiled::Compiled;
 use crate::stores::flags::{document, keys};
 use bytes::Bytes;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::watch;
 
 static UNREADABLE: Sparing = Sparing::new();
@@ -29,6 +29,7 @@ impl Live {
                 news: watch::Sender::new(compiled.id.clone()),
                 loading: tokio::sync::Mutex::default(),
                 is_used: AtomicBool::new(true),
+                since: AtomicU64::new(0),
             });
             Ok::<_, Error>(Known { compiled, place })
         };
@@ -54,6 +55,18 @@ impl Live {
         self.load(&known.place, deadline).await
     }
 
+    /// The same; what no version of this server can read is left as it was known, and no matter of other tenants.
+    pub(super) async fn refresh_if_readable(&self, known: &Known, deadline: Deadline) -> Result<(), Error> {
+        match self.refresh(known, deadline).await {
+            Err(Error { kind: ErrorKind::Refused(refusal), .. }) if !refusal.is_of_the_moment() => {
+                tracing::error!(code = refusal.code(), "a stored set of flags is none");
+                Ok(())
+            }
+            Err(Error { kind: ErrorKind::Unexpected(_), .. }) => Ok(()),
+            other => other,
+        }
+    }
+
     /// Loads a tenant's flags, whatever they are.
     pub(super) async fn load(&self, place: &Arc<Place>, deadline: Deadline) -> Result<(), Error> {
         let _loading = place.loading.lock().await;
@@ -63,7 +76,13 @@ impl Live {
             Err(Error { kind: ErrorKind::Unexpected(_), .. }) => return Ok(()),
             Err(error) => return Err(error),
         };
-        if self.known.peek(&place.tenant).is_none_or(|known| known.compiled.id == compiled.id) {
+        if compiled.version == 0 {
+            // Or a tenant of the same id would be told of what this one's flags gave.
+            self.pending.drop_of(&place.tenant);
+        }
+        // What was forgotten meanwhile and read again may be newer than this.
+        let takes_it = |known: &Known| Arc::ptr_eq(&known.place, place) && known.compiled.id != compiled.id;
+        if !self.known.peek(&place.tenant).is_some_and(|known| takes_it(&known)) {
             return Ok(());
         }
         self.pending.follow(&place.tenant, &compiled.counts);

@@ -29,7 +29,17 @@ struct EvaluationBody<'a> {
     context: Option<&'a RawValue>,
 }
 
-impl EvaluationBody<'_> {
+impl<'a> EvaluationBody<'a> {
+    /// Reads it; what is JSON and no such body is told as OFREP knows it.
+    fn read(body: &'a JsonBytes) -> Result<EvaluationBody<'a>, Problem> {
+        body.read().map_err(|problem| match problem.code() {
+            Code::ValidationFailed => {
+                Problem::new(Code::InvalidContext, "The body must be an object with one context.")
+            }
+            _ => problem,
+        })
+    }
+
     /// The text of the context.
     fn context(&self) -> &str {
         self.context.map_or("{}", RawValue::get)
@@ -37,7 +47,7 @@ impl EvaluationBody<'_> {
 }
 
 pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>, body: JsonBytes) -> Outcome {
-    let Current { compiled, is_stale } = served.current().await?;
+    let Current { compiled, is_stale, .. } = served.current().await?;
     let found = compiled.rules.find(key.as_str());
     let (index, flag) = found.ok_or_else(|| Problem::new(Code::FlagNotFound, "No flag has this key."))?;
     let arena = Arena::new();
@@ -68,18 +78,21 @@ pub(super) async fn evaluate_all(
     (request, issuer): (HttpRequest, TokenIssuer),
     body: JsonBytes,
 ) -> Outcome {
-    let body: EvaluationBody<'_> = body.read()?;
-    let current = served.current().await?;
+    let body = EvaluationBody::read(&body)?;
+    let awaits = query.get("flagConfigEtag").map(|etag| etag.trim_matches('"'));
+    let current = match awaits {
+        Some(told) => served.current_for(told).await?,
+        None => served.current().await?,
+    };
     let now = served.seconds();
     let tag = tag(&served, &current, body.context(), now)?;
     // A client that was told of another configuration wants that one, whatever it had before (protocol, `flagConfigEtag`).
-    let awaits = query.get("flagConfigEtag").map(|etag| etag.trim_matches('"'));
     if awaits.is_none_or(|id| id == current.compiled.id) && has(request.headers(), &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let arena = Arena::new();
     let context = context(body.context(), &arena)?;
-    let Current { compiled, is_stale } = &current;
+    let Current { compiled, is_stale, .. } = &current;
     let stream = events::uri(&issuer, &compiled.id);
     let mut text = Vec::with_capacity(compiled.size_of_all());
     write_all(compiled, *is_stale, &context, now, &mut text).await;
@@ -121,7 +134,7 @@ fn context<'a>(json: &str, arena: &'a Arena) -> Result<Context<'a>, Problem> {
 
 /// The context of a body that is not of the usual form, or what is wrong with it. A flag that looks at none of it gets none.
 fn looked_at<'a>(body: &JsonBytes, flag: &Flag, arena: &'a Arena) -> Result<Context<'a>, Problem> {
-    let body: EvaluationBody<'_> = body.read()?;
+    let body = EvaluationBody::read(body)?;
     if flag.reads_context() || !body.context().starts_with('{') {
         return context(body.context(), arena);
     }

@@ -13,6 +13,8 @@ use names::whole;
 
 /// How deep a rule may nest, references resolved. The engine recurses, and takes about three levels for one.
 const DEEPEST: usize = 64;
+/// What a node takes at least, in bytes.
+const NODE: usize = 100;
 /// The most nodes of a rule, references resolved: references to references could be more than any memory.
 pub(super) const MOST_NODES: usize = 10_000;
 
@@ -86,7 +88,8 @@ impl<'d, 'f> Pass<'d, 'f> {
     }
 
     fn any(&mut self, rule: &'d Value, place: Place<'_>) -> OwnedDataValue {
-        self.nodes += 1;
+        // A text counts as what it takes: references put it in place again and again.
+        self.nodes += 1 + rule.as_str().map_or(0, |text| text.len() / NODE);
         if self.nodes > self.most {
             self.stop(place.at, format!("has more than {} nodes, with the rules that it refers to", self.most));
         } else if place.depth > DEEPEST {

@@ -162,7 +162,7 @@ async fn every_refusal_satisfies_both_protocols(app: App) {
     for path in [one, all] {
         for (answer, status, code, error) in [
             (sent(plain.clone(), path, broken).await, 400, "invalid_json", "PARSE_ERROR"),
-            (sent(plain.clone(), path, "[]").await, 422, "validation_failed", "PARSE_ERROR"),
+            (sent(plain.clone(), path, "[]").await, 400, "invalid_context", "INVALID_CONTEXT"),
             (sent(plain.clone(), path, r#"{"context":[]}"#).await, 400, "invalid_context", "INVALID_CONTEXT"),
             (sent(plain.clone(), path, r#"{"context":"x"}"#).await, 400, "invalid_context", "INVALID_CONTEXT"),
             (

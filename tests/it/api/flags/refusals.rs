@@ -11,6 +11,7 @@ suite! {
     each_fault_of_a_set_is_refused_at_its_place
     all_faults_are_told_together
     a_set_that_grows_too_large_is_refused
+    metadata_that_many_flags_would_repeat_is_refused
     a_body_that_is_no_object_is_refused
     a_key_that_is_no_name_is_refused
 }
@@ -130,6 +131,20 @@ async fn a_set_that_grows_too_large_is_refused(app: App) {
         |letter: &str| json!({"state": "ENABLED", "variants": {"v": letter.repeat(700_000)}, "defaultVariant": "v"});
     put(&tenant, "a", large("a")).await;
     tenant.put("/v1/flags/b", large("b")).await.refused(422, "flagset_too_large");
+    assert_eq!(everything(&tenant).await.1, "\"1\"");
+}
+
+async fn metadata_that_many_flags_would_repeat_is_refused(app: App) {
+    let tenant = app.tenant().await;
+    let set = |count: usize| {
+        let flags: serde_json::Map<_, _> = (0..count).map(|n| (format!("f{n}"), switch())).collect();
+        json!({"flags": flags, "metadata": {"note": "x".repeat(400_000)}})
+    };
+    let problem = tenant.put("/v1/flagset", set(1000)).await.refused(422, "validation_failed");
+    assert_eq!(pointers(&problem), ["/metadata"]);
+    tenant.put("/v1/flagset", set(20)).await.expect(StatusCode::CREATED);
+    let problem = tenant.put("/v1/flags/f20", switch()).await.refused(422, "validation_failed");
+    assert_eq!(pointers(&problem), ["/metadata"]);
     assert_eq!(everything(&tenant).await.1, "\"1\"");
 }
 

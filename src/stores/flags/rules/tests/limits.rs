@@ -136,3 +136,15 @@ fn the_rules_of_a_document_are_bounded_together() {
     assert!(faults[0].pointer.starts_with("/flags/f027/targeting"), "{faults:?}");
     assert!(faults.len() <= 100);
 }
+
+#[test]
+fn a_long_text_counts_each_time_that_a_reference_puts_it_in_place() {
+    let flag =
+        json!({"state": "ENABLED", "variants": {"a": 1, "b": 2}, "targeting": {"if": [{"$ref": "e"}, "a", "b"]}});
+    let document = |flags: usize| {
+        let flags: Map<String, Value> = (0..flags).map(|n| (format!("f{n}"), flag.clone())).collect();
+        json!({"flags": flags, "$evaluators": {"e": {"==": [{"var": "x"}, "x".repeat(60_000)]}}})
+    };
+    assert!(compile(document(100)).is_ok());
+    assert!(compile(document(2_000)).is_err(), "a hundred megabytes of 260 kilobytes");
+}
