@@ -98,9 +98,10 @@ pub fn hmac_sha256(key: &[u8; 32], message: &[u8]) -> [u8; 32] {
     Hmac::<Sha256>::new(&block.into()).chain_update(message).finalize().into_bytes().into()
 }
 
-/// What stands in the backend in place of a secret: its SHA-256 in base64url without padding, 43 characters.
-pub fn fingerprint(secret: &str) -> String {
-    URL_SAFE_NO_PAD.encode(sha256(secret.as_bytes()))
+/// What tells a text from every other, and stands in the backend in place of a secret: its SHA-256 in base64url without
+/// padding, 43 characters.
+pub fn fingerprint(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(sha256(text.as_bytes()))
 }
 
 /// Whether two digests are equal, in a time that does not depend on where they differ.

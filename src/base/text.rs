@@ -1,8 +1,13 @@
 //! Checked strings: what a client may choose as a name, parsed once at the border and trusted after.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
+
+/// What is percent-encoded of a text that becomes a segment of a path: all but the unreserved characters (RFC 3986,
+/// section 2.3).
+pub const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why a text is not a name. Never carries the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

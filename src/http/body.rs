@@ -43,15 +43,8 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
     type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read(&request, payload).await?;
-            if body.is_empty() {
-                return Ok(OptionalJson(T::default()));
-            }
-            check_media_type(&request)?;
-            parse(&body).map(OptionalJson)
-        })
+        let body = JsonBytes::from_request(request, payload);
+        Box::pin(async move { body.await?.read().map(OptionalJson) })
     }
 }
 

@@ -20,6 +20,8 @@ pub struct Compiled {
     pub(super) metadata: String,
     /// Whether any rule reads the clock.
     pub(super) reads_clock: bool,
+    /// About how long the evaluation of all flags is, in bytes.
+    pub(super) length: usize,
     /// How often each variant was given.
     pub(super) counts: Arc<Counts>,
     /// About how much memory it takes, in bytes.
@@ -30,12 +32,13 @@ impl Compiled {
     /// Compiles a document; `digest` tells it from every other. May take tens of milliseconds.
     pub fn new(version: u64, digest: &str, document: &Map<String, Value>, size: usize) -> Result<Compiled, Vec<Fault>> {
         let rules = Ruleset::compile(document)?;
-        let shapes = rules.flags().map(Shape::of).collect();
+        let shapes: Vec<Shape> = rules.flags().map(Shape::of).collect();
         let reads_clock = rules.flags().any(Flag::reads_clock);
         let metadata = document.get("metadata").and_then(Value::as_object).map(super::answers::ofrep::members);
         Ok(Compiled {
             version,
             id: Compiled::named(&version.to_string(), digest),
+            length: 1024 + shapes.iter().map(Shape::length).sum::<usize>(),
             shapes,
             metadata: metadata.unwrap_or_default(),
             reads_clock,
@@ -59,10 +62,5 @@ impl Compiled {
     /// The evaluation of the flag of this index failed.
     pub fn failed(&self, flag: usize) {
         self.counts.failed(flag);
-    }
-
-    /// About how long the evaluation of all flags is, in bytes.
-    pub(super) fn size_of_all(&self) -> usize {
-        1024 + self.shapes.iter().map(Shape::length).sum::<usize>()
     }
 }

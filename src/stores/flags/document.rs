@@ -2,9 +2,6 @@
 
 use super::rules::Fault;
 use super::types::{FlagChange, How};
-use crate::base::id;
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -36,11 +33,6 @@ pub(super) fn repeats_too_much(document: &Map<String, Value>) -> Option<Fault> {
     let repeated = size.saturating_mul(flags(document).map_or(0, Map::len));
     let detail = format!("each flag has all of it, which may be {MOST_REPEATED} bytes for all flags together");
     (repeated > MOST_REPEATED).then(|| Fault { pointer: "/metadata".to_owned(), detail })
-}
-
-/// What tells a document from every other: SHA-256 of its text, base64url, 43 characters.
-pub(super) fn digest(text: &str) -> String {
-    URL_SAFE_NO_PAD.encode(id::sha256(text.as_bytes()))
 }
 
 /// What a version remembers of the one before it.

@@ -243,7 +243,7 @@ impl Live {
         match found {
             Found::These(tenants) => {
                 let changed: Vec<Known> = tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect();
-                try_join_all(changed.iter().map(|known| self.refresh_if_readable(known, deadline))).await?;
+                try_join_all(changed.iter().map(|known| self.refresh(known, deadline))).await?;
             }
             // All are read again when they are asked for.
             Found::Unknown => self.known.clear(),

@@ -41,11 +41,6 @@ impl OpenFlags {
     pub fn new(database: Database, live: Arc<Live>) -> OpenFlags {
         OpenFlags { database, live }
     }
-
-    /// What this process evaluates.
-    pub fn live(&self) -> &Arc<Live> {
-        &self.live
-    }
 }
 
 /// The flags of one tenant as a handler gets them.

@@ -11,6 +11,7 @@ use super::rules::{Fault, Ruleset};
 use super::types::{Error, FlagChange, FlagSet, How, MOST_BYTES, Put, REMEMBERED, Version, Written};
 use super::{keys, scripts};
 use crate::base::clock::Timestamp;
+use crate::base::id;
 use crate::base::precondition::Precondition;
 use crate::base::text::Name;
 use crate::db::{self, Command, Delivery, ErrorKind, Reply, TenantDb};
@@ -31,12 +32,6 @@ pub struct Flags {
     live: Arc<Live>,
 }
 
-/// What an edit makes of the set.
-enum Edit {
-    To(Map<String, Value>),
-    Refused(Put),
-}
-
 impl Flags {
     /// The flags in `db`; `live` hears of changes.
     pub fn new(db: TenantDb, live: Arc<Live>) -> Flags {
@@ -53,13 +48,13 @@ impl Flags {
     pub async fn put(&self, key: &Name, flag: &Value, asked: &Precondition, by: &str) -> Result<Put, Error> {
         let edit = |set: &FlagSet| {
             if !asked.holds(set.changed.get(key.as_str()).copied()) {
-                return Edit::Refused(Put::VersionMismatch);
+                return Err(Put::VersionMismatch);
             }
             let mut document = set.document.clone();
             if let Some(flags) = document::flags_mut(&mut document) {
                 flags.insert(key.as_str().to_owned(), flag.clone());
             }
-            Edit::To(document)
+            Ok(document)
         };
         let put = self.edit(edit, (by, How::PutFlag, None)).await?;
         Ok(match put {
@@ -76,36 +71,41 @@ impl Flags {
     /// Deletes a flag.
     pub async fn delete(&self, key: &Name, asked: &Precondition, by: &str) -> Result<Put, Error> {
         let edit = |set: &FlagSet| {
-            let Some(version) = set.changed.get(key.as_str()) else { return Edit::Refused(Put::NotFound) };
+            let Some(version) = set.changed.get(key.as_str()) else { return Err(Put::NotFound) };
             if !asked.holds(Some(*version)) {
-                return Edit::Refused(Put::VersionMismatch);
+                return Err(Put::VersionMismatch);
             }
             let mut document = set.document.clone();
             if let Some(flags) = document::flags_mut(&mut document) {
                 flags.remove(key.as_str());
             }
-            Edit::To(document)
+            Ok(document)
         };
         self.edit(edit, (by, How::DeleteFlag, None)).await
     }
 
     /// Replaces the whole set.
     pub async fn replace(&self, new: &Map<String, Value>, asked: &Precondition, by: &str) -> Result<Put, Error> {
-        let edit = |set: &FlagSet| match asked.holds(set.existing()) {
-            true => Edit::To(new.clone()),
-            false => Edit::Refused(Put::VersionMismatch),
-        };
-        self.edit(edit, (by, How::PutFlagset, None)).await
+        self.put_whole(new, asked, (by, How::PutFlagset, None)).await
     }
 
     /// Makes the set what it was at a version. That is a new version.
     pub async fn restore(&self, version: u64, asked: &Precondition, by: &str) -> Result<Put, Error> {
         let Some(document) = self.at(version).await? else { return Ok(Put::NotFound) };
+        self.put_whole(&document, asked, (by, How::Restore, Some(version))).await
+    }
+
+    async fn put_whole(
+        &self,
+        new: &Map<String, Value>,
+        asked: &Precondition,
+        why: (&str, How, Option<u64>),
+    ) -> Result<Put, Error> {
         let edit = |set: &FlagSet| match asked.holds(set.existing()) {
-            true => Edit::To(document.clone()),
-            false => Edit::Refused(Put::VersionMismatch),
+            true => Ok(new.clone()),
+            false => Err(Put::VersionMismatch),
         };
-        self.edit(edit, (by, How::Restore, Some(version))).await
+        self.edit(edit, why).await
     }
 
     /// The document as it was at a version; nothing where it is not known any more, or not yet.
@@ -169,16 +169,17 @@ impl Flags {
         Ok((number(version)?, document.bytes()?, changes))
     }
 
+    /// Writes what `edit` makes of the set, or answers why it makes nothing of it.
     async fn edit(
         &self,
-        edit: impl Fn(&FlagSet) -> Edit,
+        edit: impl Fn(&FlagSet) -> Result<Map<String, Value>, Put>,
         (by, how, of): (&str, How, Option<u64>),
     ) -> Result<Put, Error> {
         for _ in 0..ATTEMPTS {
             let set = self.read().await?;
             let document = match edit(&set) {
-                Edit::To(document) => document,
-                Edit::Refused(put) => return Ok(put),
+                Ok(document) => document,
+                Err(refused) => return Ok(refused),
             };
             let text = serde_json::to_string(&document).map_err(|_| db::Error::unexpected("flags as JSON"))?;
             if text.len() > MOST_BYTES {
@@ -220,7 +221,7 @@ impl Flags {
             .number(version)
             .arg(text.to_owned())
             .arg(json(serde_json::to_string(changed))?)
-            .arg(document::digest(text))
+            .arg(id::fingerprint(text))
             .arg(json(serde_json::to_string(change))?)
             .number(REMEMBERED);
         let (db, live) = (self.db.clone(), self.live.clone());

@@ -2,7 +2,8 @@
 //! ends up in access logs, and a client that cannot be built must be said at start, not met as a panic.
 
 use crate::base::secret::Secret;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use crate::base::text::SEGMENT;
+use percent_encoding::utf8_percent_encode;
 use reqwest::Url;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::fmt;
@@ -14,9 +15,6 @@ pub const MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 /// How long an unused connection is kept. Below the five seconds after which common servers close theirs:
 /// a request that meets a closing connection has an unknown fate.
 const IDLE: Duration = Duration::from_secs(4);
-
-/// What is encoded in a segment of a path: all but the unreserved characters (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Why the REST backend cannot be set up. Names no URL and no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -42,8 +42,20 @@ impl Live {
         Ok(self.known.get(tenant).unwrap_or(known))
     }
 
-    /// Loads a tenant's flags if they are not what the backend has: this process may be the one that changed them.
+    /// Loads a tenant's flags if they are not what the backend has: this process may be the one that changed them. What this
+    /// version cannot read is left as it was known, and no matter of other tenants.
     pub(super) async fn refresh(&self, known: &Known, deadline: Deadline) -> Result<(), Error> {
+        match self.compare_and_load(known, deadline).await {
+            Err(Error { kind: ErrorKind::Refused(refusal), .. }) if !refusal.is_of_the_moment() => {
+                tracing::error!(code = refusal.code(), "a stored set of flags is none");
+                Ok(())
+            }
+            Err(Error { kind: ErrorKind::Unexpected(_), .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn compare_and_load(&self, known: &Known, deadline: Deadline) -> Result<(), Error> {
         let db = self.database.tenant(&known.place.tenant).by(deadline);
         let fields = Command::hmget(&keys::flagset(&db), &["version", "digest"]);
         let [version, digest] = db.run(fields).await?.array_of()?;
@@ -53,18 +65,6 @@ impl Live {
             return Ok(());
         }
         self.load(&known.place, deadline).await
-    }
-
-    /// The same; what no version of this server can read is left as it was known, and no matter of other tenants.
-    pub(super) async fn refresh_if_readable(&self, known: &Known, deadline: Deadline) -> Result<(), Error> {
-        match self.refresh(known, deadline).await {
-            Err(Error { kind: ErrorKind::Refused(refusal), .. }) if !refusal.is_of_the_moment() => {
-                tracing::error!(code = refusal.code(), "a stored set of flags is none");
-                Ok(())
-            }
-            Err(Error { kind: ErrorKind::Unexpected(_), .. }) => Ok(()),
-            other => other,
-        }
     }
 
     /// Loads a tenant's flags, whatever they are.

@@ -9,20 +9,17 @@ use super::super::types::{Error, MOST_BYTES, Put, Written};
 use super::OpenFlags;
 use crate::base::code::Code;
 use crate::base::json_object::JsonObject;
-use crate::base::text::Name;
+use crate::base::text::{Name, SEGMENT};
 use crate::http::{
     Actor, Fault, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Query, Scoped, etag, json,
 };
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::{Map, Value};
 
 pub(super) type Store = Scoped<OpenFlags>;
 pub(super) type Outcome = Result<HttpResponse, Problem>;
-
-/// All but the unreserved characters (RFC 3986, section 2.3).
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn list(Scoped(served): Store, page: PageRequest) -> Outcome {
     let set = served.flags.read().await?;

@@ -5,22 +5,18 @@ use super::super::answers::ofrep;
 use super::super::compiled::Compiled;
 use super::super::live::Current;
 use super::super::rules::{Arena, Context, Failure, Flag};
-use super::{OpenFlags, Served, events};
+use super::definitions::{Outcome, Store};
+use super::{Served, events};
 use crate::base::code::Code;
 use crate::base::id;
 use crate::base::text::Name;
 use crate::http::{JsonBytes, PathArg, Problem, Query, Scoped, TokenIssuer, json_bytes, json_text};
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::time::{Duration, Instant};
-
-type Store = Scoped<OpenFlags>;
-type Outcome = Result<HttpResponse, Problem>;
 
 /// What flags are evaluated for. What else clients send is theirs to know.
 #[derive(Default, Deserialize)]
@@ -94,7 +90,7 @@ pub(super) async fn evaluate_all(
     let context = context(body.context(), &arena)?;
     let Current { compiled, is_stale, .. } = &current;
     let stream = events::uri(&issuer, &compiled.id);
-    let mut text = Vec::with_capacity(compiled.size_of_all());
+    let mut text = Vec::with_capacity(compiled.length);
     write_all(compiled, *is_stale, &context, now, &mut text).await;
     ofrep::write_end(compiled, *is_stale, stream.as_deref(), &mut text);
     Ok(json_bytes(HttpResponse::Ok().insert_header((ETAG, tag)), text))
@@ -170,8 +166,8 @@ fn tag(served: &Served, current: &Current, context: &str, now: u64) -> Result<He
         &context,
     );
     let text =
-        serde_json::to_vec(&parts).map_err(|_| Problem::new(Code::InvalidContext, "The context is not JSON."))?;
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(id::sha256(&text)));
+        serde_json::to_string(&parts).map_err(|_| Problem::new(Code::InvalidContext, "The context is not JSON."))?;
+    let tag = format!("\"{}\"", id::fingerprint(&text));
     HeaderValue::from_str(&tag).map_err(|_| Problem::new(Code::Internal, "The request could not be completed."))
 }
 

@@ -11,14 +11,14 @@ use super::super::{SessionId, SessionRef};
 use super::{OpenSessions, WEIGH_AS_ONE};
 use crate::base::code::Code;
 use crate::base::duration::DurationField;
-use crate::base::text::Name;
+use crate::base::text::{Name, SEGMENT};
 use crate::db::{ErrorKind, TOO_LONG};
 use crate::http::{
     Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Query, Scoped, Weight, etag, json, json_text,
 };
 use actix_web::HttpResponse;
 use actix_web::http::header::LOCATION;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use percent_encoding::utf8_percent_encode;
 use std::time::Duration;
 
 type Store = Scoped<OpenSessions>;
@@ -198,9 +198,6 @@ pub(super) async fn revoke_all(Scoped(sessions): Store, PathArg(user): PathArg<N
     json(&mut HttpResponse::Ok(), &Revoked { revoked })
 }
 
-/// Everything but the unreserved characters (RFC 3986, section 2.3).
-const RESERVED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
 const RESERVED: &str = "may start with ses_ or sref_ only if the server made it";
 
 fn absent() -> Problem {
@@ -225,7 +222,7 @@ fn found(session: &Session) -> Outcome {
 
 fn location(session: &Session) -> String {
     let id = session.id.as_ref().map(Name::as_str).unwrap_or_default();
-    format!("/v1/sessions/{}", percent_encoding::utf8_percent_encode(id, RESERVED_IN_PATH))
+    format!("/v1/sessions/{}", utf8_percent_encode(id, SEGMENT))
 }
 
 fn cursor(page: &PageRequest) -> Result<Option<Cursor>, Problem> {

@@ -8,17 +8,14 @@ use super::super::types::{Deleted, Error, LeaseId, LeaseOutcome, Put, Read};
 use super::{OpenTokens, READ};
 use crate::base::code::Code;
 use crate::base::duration::millis;
-use crate::base::text::Name;
+use crate::base::text::{Name, SEGMENT};
 use crate::http::{Actor, Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 pub(super) type Store = Scoped<OpenTokens>;
 pub(super) type Outcome = Result<HttpResponse, Problem>;
-
-/// All but the unreserved characters (RFC 3986, section 2.3).
-pub(super) const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 pub(super) async fn put(
     Scoped(served): Store,
