@@ -16,6 +16,11 @@ impl Deadline {
         Deadline(start.checked_add(limit))
     }
 
+    /// Whether nobody waits any more at `now`.
+    pub fn is_over(self, now: Instant) -> bool {
+        self.0.is_some_and(|end| end <= now)
+    }
+
     /// How long is left, at most `longest`. Nothing left: too late to begin.
     pub fn left(self, longest: Duration) -> Duration {
         match self.0 {
@@ -38,5 +43,7 @@ mod tests {
         assert!(Deadline::after(now, second).left(100 * second) <= second);
         assert_eq!(Deadline::after(now, Duration::ZERO).left(second), Duration::ZERO);
         assert_eq!(Deadline::after(now, Duration::MAX), Deadline::NONE);
+        assert!(!Deadline::NONE.is_over(now + second) && !Deadline::after(now, second).is_over(now));
+        assert!(Deadline::after(now, second).is_over(now + second));
     }
 }

@@ -50,11 +50,16 @@ pub fn random_base62(length: usize) -> Result<String, NoRandomness> {
 
 /// Whether every character is one of `[0-9A-Za-z]`.
 pub fn is_base62(text: &str) -> bool {
-    text.bytes().all(|b| b.is_ascii_alphanumeric())
+    // All of them, whatever the first are: that is done many bytes at a time.
+    text.bytes().fold(true, |all, b| all & b.is_ascii_alphanumeric())
 }
 
-/// The number in base62, padded with zeros to six characters, which is what 32 bits need.
-pub fn base62_u32(mut number: u32) -> String {
+/// What a mistyped text is known by: its CRC-32 in base62, padded with zeros to six characters, which is what 32 bits need.
+pub fn checksum(text: &str) -> [char; 6] {
+    base62(crc32fast::hash(text.as_bytes()))
+}
+
+fn base62(mut number: u32) -> [char; 6] {
     let mut digits = ['0'; 6];
     for digit in digits.iter_mut().rev() {
         if let Some(c) = ALPHABET.get((number % 62) as usize) {
@@ -62,7 +67,7 @@ pub fn base62_u32(mut number: u32) -> String {
         }
         number /= 62;
     }
-    digits.iter().collect()
+    digits
 }
 
 /// 256 random bits in base64url without padding: 43 characters of `[0-9A-Za-z_-]`.
@@ -170,9 +175,9 @@ mod tests {
 
     #[test]
     fn a_checksum_is_six_characters() {
-        assert_eq!(base62_u32(0), "000000");
-        assert_eq!(base62_u32(61), "00000z");
-        assert_eq!(base62_u32(u32::MAX), "4gfFC3");
+        assert_eq!(base62(0), ['0'; 6]);
+        assert_eq!(base62(61), ['0', '0', '0', '0', '0', 'z']);
+        assert_eq!(base62(u32::MAX), ['4', 'g', 'f', 'F', 'C', '3']);
     }
 
     #[test]

@@ -55,12 +55,14 @@ async fn identify(
     }
 }
 
+const SCHEME: &str = "Bearer ";
+
 /// The key that the request presents: a Bearer token (RFC 6750, section 2.1) or `X-API-Key`.
 pub(super) fn credential(request: &HttpRequest) -> Option<&str> {
     let bearer = || {
-        let text = request.headers().get(AUTHORIZATION)?.to_str().ok()?;
-        let (scheme, key) = text.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+        let text = std::str::from_utf8(request.headers().get(AUTHORIZATION)?.as_bytes()).ok()?;
+        let (scheme, key) = text.split_at_checked(SCHEME.len())?;
+        scheme.eq_ignore_ascii_case(SCHEME).then_some(key.trim_ascii())
     };
     let header = || request.headers().get("x-api-key")?.to_str().ok();
     bearer().or_else(header).filter(|key| !key.is_empty())

@@ -1,7 +1,7 @@
 //! JSON bodies: bounded in size and time, of the right media type, valid, and nothing in them unknown.
 
 use super::admission::Load;
-use super::gate;
+use super::gate::{self, Stage};
 use super::problem::{Fault, Problem};
 use crate::base::code::Code;
 use crate::base::object::Object;
@@ -91,14 +91,20 @@ impl FromRequest for JsonBytes {
 pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
     let walk =
         gate::walk(request).ok_or_else(|| Problem::new(Code::Internal, "The request could not be completed."))?;
-    // Whatever came before the body, it is this that is late, and nothing was done.
-    let patience = walk.deadline.left(walk.platform.settings().request_timeout);
-    let limit = walk.platform.settings().max_body_bytes;
-    let late = |_| Err(Problem::new(Code::RequestTimeout, "Send the whole body without pauses."));
-    walk.since.set(None);
-    let body = tokio::time::timeout(patience, collect(request, payload, limit, &walk.load)).await;
-    walk.since.set(Some(Instant::now()));
-    body.unwrap_or_else(late)
+    // While it is so, it is the body that is late, whatever came before, and nothing was done.
+    walk.stage.set(Stage::Body);
+    let body = collect(request, payload, walk.platform.settings().max_body_bytes, &walk.load).await?;
+    let now = Instant::now();
+    if walk.deadline.is_over(now) {
+        return Err(late());
+    }
+    walk.stage.set(Stage::Since(now));
+    Ok(body)
+}
+
+/// What a request is told whose body is late.
+pub(super) fn late() -> Problem {
+    Problem::new(Code::RequestTimeout, "Send the whole body without pauses.")
 }
 
 async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load: &Load) -> Result<Bytes, Problem> {
@@ -131,6 +137,10 @@ async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load
 /// `application/json`, or a type whose suffix is `+json` (RFC 6839).
 fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
     let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if given == "application/json" {
+        // As most say it.
+        return Ok(());
+    }
     let essence = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let is_json = essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"));
     if is_json { Ok(()) } else { Err(Problem::new(Code::UnsupportedMediaType, "Send application/json.")) }

@@ -3,6 +3,7 @@
 
 use super::admission::{Admission, Entrance, Load, Slot, StreamPlace};
 use super::authenticate::authenticate;
+use super::body;
 use super::endpoint::{Access, Endpoint};
 use super::idempotency;
 use super::large;
@@ -145,10 +146,21 @@ pub(super) struct Walk {
     pub(super) degraded: OnceCell<Arc<AtomicBool>>,
     /// What it takes of what there is.
     pub(super) load: Load,
-    /// Since when it waits for nobody but this server; nothing while its body is still to come.
-    pub(super) since: Cell<Option<Instant>>,
+    /// How far it is.
+    pub(super) stage: Cell<Stage>,
     /// What to tell of the limit on requests, once that is known.
     standing: Cell<Option<RequestStanding>>,
+}
+
+/// How far a request is, for whoever finds that it is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not begun: nothing was done.
+    Before,
+    /// Its body is still to come: it waits for its client.
+    Body,
+    /// Since then it has waited for nobody but this server.
+    Since(Instant),
 }
 
 /// On answers that come from this process's memory, because the backend cannot be asked.
@@ -158,7 +170,7 @@ impl Walk {
     /// Tells how long the request took, and whether that was for something. One that was refused on the way
     /// here, or that waited for its client, shows nothing.
     fn tell(&self, slot: &Slot<'_>, now: Instant, status: StatusCode) {
-        if let Some(since) = self.since.get() {
+        if let Stage::Since(since) = self.stage.get() {
             slot.answered(since, now, if status.is_server_error() { 0 } else { self.load.slots() });
         }
     }
@@ -257,22 +269,20 @@ async fn answer(
     slot: &Slot<'_>,
     (start, deadline): (Instant, Deadline),
 ) -> Result<HttpResponse, Problem> {
-    let has_begun = Cell::new(false);
     let work = async {
         let principal = authenticate(request, &endpoint, platform, deadline).await?;
         let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
         let load = platform.entrance.admit(slot, tenant)?;
         let (platform, endpoint, standing) = (platform.clone(), endpoint.clone(), Cell::new(None));
-        let (since, degraded) = (Cell::new(None), OnceCell::new());
-        let walk = Rc::new(Walk { platform, endpoint, principal, deadline, load, since, degraded, standing });
+        let (stage, degraded) = (Cell::new(Stage::Before), OnceCell::new());
+        let walk = Rc::new(Walk { platform, endpoint, principal, deadline, load, stage, degraded, standing });
         request.extensions_mut().insert(walk.clone());
         let Walk { platform, endpoint, .. } = &*walk;
         if let (Some(limited), Access::Tenant(_), true) = (platform.limited(), endpoint.access, endpoint.is_metered) {
             limited.count(walk.principal.as_ref(), deadline, &walk.standing).await?;
         }
         Query::check(request.query_string(), endpoint)?;
-        walk.since.set(Some(start));
-        has_begun.set(true);
+        walk.stage.set(Stage::Since(start));
         let answer = match idempotency::key(request, endpoint)? {
             // Boxed, as it is rare and large: every request would carry the room for it.
             Some(key) => Box::pin(idempotency::once(&walk, key, request, payload)).await,
@@ -288,11 +298,17 @@ async fn answer(
         }
         Ok(large::in_pieces(answer, walk.principal.as_ref().map(|_| &walk.load)))
     };
-    let late = || {
-        let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");
-        Err(if has_begun.get() { problem.with_unknown_outcome() } else { problem })
-    };
-    platform.patience.within(pin!(work)).await.unwrap_or_else(late)
+    platform.patience.within(pin!(work)).await.unwrap_or_else(|| Err(late(walk(request).map(|walk| walk.stage.get()))))
+}
+
+/// What a request is told that was not answered in time.
+fn late(stage: Option<Stage>) -> Problem {
+    let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");
+    match stage {
+        None | Some(Stage::Before) => problem,
+        Some(Stage::Body) => body::late(),
+        Some(Stage::Since(_)) => problem.with_unknown_outcome(),
+    }
 }
 
 fn reads(request: &HttpRequest) -> bool {

@@ -23,7 +23,10 @@ const KEPT: [HeaderName; 3] = [header::LOCATION, header::ETAG, header::CONTENT_T
 
 /// The key that the request carries, where the endpoint honours one.
 pub(super) fn key(request: &HttpRequest, endpoint: &Endpoint) -> Result<Option<String>, Problem> {
-    let Some(value) = request.headers().get(&KEY).filter(|_| endpoint.creates) else { return Ok(None) };
+    if !endpoint.creates {
+        return Ok(None);
+    }
+    let Some(value) = request.headers().get(&KEY) else { return Ok(None) };
     let good = (1..=255).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic);
     match value.to_str() {
         Ok(text) if good => Ok(Some(text.to_owned())),

@@ -6,16 +6,21 @@
 pub(super) struct Pattern {
     /// As the router reads it.
     route: String,
-    /// Where among the segments its names stand.
+    /// How many bytes come before the first name: as many in every path.
+    start: usize,
+    /// How many segments after the first one its names stand.
     names: Vec<usize>,
     has_tail: bool,
 }
 
 impl Pattern {
     pub(super) fn new(route: String) -> Self {
-        let names = route.split('/').enumerate().filter(|(_, segment)| is_name(segment)).map(|(at, _)| at).collect();
+        let start = route.split_inclusive('/').take_while(|segment| !is_name(segment.trim_end_matches('/')));
+        let start = start.map(str::len).sum();
+        let from_there = route.get(start..).unwrap_or_default().split('/').enumerate();
+        let names = from_there.filter(|(_, segment)| is_name(segment)).map(|(at, _)| at).collect();
         let has_tail = route.split('/').next_back().is_some_and(is_tail);
-        Pattern { route, names, has_tail }
+        Pattern { route, start, names, has_tail }
     }
 
     /// As the router reads it.
@@ -35,7 +40,7 @@ impl Pattern {
 
     /// The text of the `n`th name in this path, undecoded.
     pub(super) fn name_in<'a>(&self, path: &'a str, n: usize) -> Option<&'a str> {
-        let at = *self.names.get(n)?;
+        let (at, path) = (*self.names.get(n)?, path.get(self.start..)?);
         if self.has_tail && n + 1 == self.names.len() {
             path.splitn(at + 1, '/').nth(at)
         } else {

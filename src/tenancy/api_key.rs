@@ -74,7 +74,7 @@ impl<'a> PresentedKey<'a> {
             return None;
         }
         let (body, checksum) = text.split_at_checked(LENGTH - CHECKSUM_LENGTH)?;
-        if checksum_of(body) != checksum {
+        if !checksum.chars().eq(id::checksum(body)) {
             return None;
         }
         let (id, secret) = body.strip_prefix(PREFIX)?.split_at_checked(ID_LENGTH)?;
@@ -92,10 +92,6 @@ impl fmt::Debug for PresentedKey<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("PresentedKey").field(&self.id).finish()
     }
-}
-
-fn checksum_of(body: &str) -> String {
-    id::base62_u32(crc32fast::hash(body.as_bytes()))
 }
 
 /// The SHA-256 of a key's secret. Printed as a placeholder.
@@ -163,8 +159,8 @@ impl ApiKey {
         // The room is made at once: a string that grows leaves copies behind that nobody zeroes.
         let mut text = String::with_capacity(LENGTH);
         text.extend([PREFIX, &id, secret.expose()]);
-        let checksum = checksum_of(&text);
-        text.push_str(&checksum);
+        let checksum = id::checksum(&text);
+        text.extend(checksum);
         // `random_base62` makes what `parse` takes.
         let id = KeyId::parse(&id).ok_or(NoRandomness)?;
         Ok((

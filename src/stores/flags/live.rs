@@ -148,7 +148,8 @@ impl Live {
         Ok(Current {
             compiled: known.compiled,
             place: known.place,
-            is_stale: self.age(self.clock.micros()).is_none_or(|age| age >= STALE_AFTER),
+            // As old as when it was asked for: what was waited for is younger.
+            is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER),
         })
     }
 

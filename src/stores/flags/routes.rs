@@ -45,8 +45,6 @@ impl OpenFlags {
 
 /// The flags of one tenant as a handler gets them.
 pub struct Served {
-    /// Their definitions.
-    pub(super) flags: Flags,
     db: TenantDb,
     live: Arc<Live>,
     /// When the tenant was made.
@@ -55,6 +53,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// Their definitions.
+    pub(super) fn flags(&self) -> Flags {
+        Flags::new(self.db.clone(), self.live.clone())
+    }
+
     /// The flags as they are evaluated now.
     async fn current(&self) -> Result<Current, db::Error> {
         let current = self.live.current(self.db.tenant(), self.deadline).await?;
@@ -92,8 +95,7 @@ impl Opens for OpenFlags {
 
     fn open(&self, tenant: &Tenant, deadline: Deadline) -> Served {
         let db = self.database.tenant(&tenant.id).by(deadline);
-        let (flags, live) = (Flags::new(db.clone(), self.live.clone()), self.live.clone());
-        Served { flags, db, live, made: tenant.created_at, deadline }
+        Served { db, live: self.live.clone(), made: tenant.created_at, deadline }
     }
 }
 

@@ -35,7 +35,8 @@ impl Token {
         let (body, checksum) = text.split_at_checked(text.len().checked_sub(CHECKSUM)?)?;
         let (digits, secrets) = body.strip_prefix(PREFIX)?.split_at_checked(2)?;
         let (family, secret) = secrets.split_at_checked(id::SECRET_LENGTH)?;
-        let whole = id::is_base64url_256(family) && id::is_base64url_256(secret) && checksum == checksum_of(body);
+        let whole =
+            id::is_base64url_256(family) && id::is_base64url_256(secret) && checksum.chars().eq(id::checksum(body));
         whole.then_some(())?;
         Some(Token {
             partition: Partition::parse(digits)?,
@@ -47,8 +48,8 @@ impl Token {
     /// The token as its bearer keeps it.
     pub fn text(&self) -> Secret {
         let mut text = format!("{PREFIX}{}{}{}", self.partition.digits(), self.family.expose(), self.secret.expose());
-        let checksum = checksum_of(&text);
-        text.push_str(&checksum);
+        let checksum = id::checksum(&text);
+        text.extend(checksum);
         Secret::new(text)
     }
 
@@ -75,10 +76,6 @@ impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")
     }
-}
-
-fn checksum_of(body: &str) -> String {
-    id::base62_u32(crc32fast::hash(body.as_bytes()))
 }
 
 #[cfg(test)]

@@ -198,7 +198,7 @@ async fn a_flood_of_keys_that_nobody_has_leaves_room_for_those_who_are_known() {
 
 /// A key that nobody has and that must be asked for.
 fn well_formed_key() -> String {
-    let body = format!("agk_{}", id::random_base62(59).unwrap());
-    let checksum = id::base62_u32(crc32fast::hash(body.as_bytes()));
-    body + &checksum
+    let mut key = format!("agk_{}", id::random_base62(59).unwrap());
+    key.extend(id::checksum(&key));
+    key
 }

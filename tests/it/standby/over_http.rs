@@ -239,7 +239,7 @@ fn changed(key: &str, place: usize) -> String {
     let mut body = key[..63].to_owned().into_bytes();
     body[place] = if body[place] == b'a' { b'b' } else { b'a' };
     let body = String::from_utf8(body).expect("it is ASCII");
-    let checksum = agentapi::base::id::base62_u32(crc32fast::hash(body.as_bytes()));
+    let checksum: String = agentapi::base::id::checksum(&body).iter().collect();
     format!("{body}{checksum}")
 }
 

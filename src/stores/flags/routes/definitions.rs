@@ -22,7 +22,7 @@ pub(super) type Store = Scoped<OpenFlags>;
 pub(super) type Outcome = Result<HttpResponse, Problem>;
 
 pub(super) async fn list(Scoped(served): Store, page: PageRequest) -> Outcome {
-    let set = served.flags.read().await?;
+    let set = served.flags().read().await?;
     let flags = document::flags(&set.document).into_iter().flatten();
     let mut rest = flags.skip_while(|(key, _)| page.after.as_ref().is_some_and(|after| *key <= after)).peekable();
     let items: Vec<FlagAnswer> = rest
@@ -39,7 +39,7 @@ pub(super) async fn list(Scoped(served): Store, page: PageRequest) -> Outcome {
 }
 
 pub(super) async fn read(Scoped(served): Store, PathArg(key): PathArg<Name>, asked: Preconditions) -> Outcome {
-    let set = served.flags.read().await?;
+    let set = served.flags().read().await?;
     let flag = document::flags(&set.document).and_then(|flags| flags.get(key.as_str())).ok_or_else(absent)?;
     let version = set.changed.get(key.as_str()).copied().unwrap_or(set.version);
     if asked.0.is_known(version) {
@@ -55,7 +55,7 @@ pub(super) async fn put(
     actor: Actor,
     Json(Definition(flag)): Json<Definition>,
 ) -> Outcome {
-    let written = stored(served.flags.put(&key, &Value::Object(flag), &asked.0, &actor.to_string()).await?)?;
+    let written = stored(served.flags().put(&key, &Value::Object(flag), &asked.0, &actor.to_string()).await?)?;
     let version = written.set.changed.get(key.as_str()).copied().unwrap_or(written.set.version);
     let mut head = if written.is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     if written.is_new {
@@ -70,14 +70,14 @@ pub(super) async fn delete(
     asked: Preconditions,
     actor: Actor,
 ) -> Outcome {
-    match served.flags.delete(&key, &asked.0, &actor.to_string()).await? {
+    match served.flags().delete(&key, &asked.0, &actor.to_string()).await? {
         Put::NotFound => Err(absent()),
         put => stored(put).map(|_| HttpResponse::NoContent().finish()),
     }
 }
 
 pub(super) async fn read_set(Scoped(served): Store, asked: Preconditions) -> Outcome {
-    let set = served.flags.read().await?;
+    let set = served.flags().read().await?;
     if asked.0.is_known(set.version) {
         return Ok(HttpResponse::NotModified().insert_header(etag(set.version)).finish());
     }
@@ -90,14 +90,14 @@ pub(super) async fn put_set(
     actor: Actor,
     Json(Document(new)): Json<Document>,
 ) -> Outcome {
-    let written = stored(served.flags.replace(&new, &asked.0, &actor.to_string()).await?)?;
+    let written = stored(served.flags().replace(&new, &asked.0, &actor.to_string()).await?)?;
     let mut head = if written.is_new { HttpResponse::Created() } else { HttpResponse::Ok() };
     json(head.insert_header(etag(written.set.version)), &WrittenAnswer::from(written))
 }
 
 pub(super) async fn versions(Scoped(served): Store, page: PageRequest) -> Outcome {
     let below = page.after.as_deref().map(|after| after.parse().map_err(|_| PageRequest::foreign_cursor()));
-    let mut versions = served.flags.versions(below.transpose()?, page.limit + 1).await?;
+    let mut versions = served.flags().versions(below.transpose()?, page.limit + 1).await?;
     let more = versions.len() > page.limit;
     versions.truncate(page.limit);
     let next = versions.last().filter(|_| more).map(|last| last.version.to_string());
@@ -106,7 +106,7 @@ pub(super) async fn versions(Scoped(served): Store, page: PageRequest) -> Outcom
 
 pub(super) async fn read_version(Scoped(served): Store, PathArg(version): PathArg<Name>) -> Outcome {
     let version = version_of(&version)?;
-    let document = served.flags.at(version).await?.ok_or_else(forgotten)?;
+    let document = served.flags().at(version).await?.ok_or_else(forgotten)?;
     json(HttpResponse::Ok().insert_header(etag(version)), &Document(document))
 }
 
@@ -116,7 +116,7 @@ pub(super) async fn restore(
     asked: Preconditions,
     actor: Actor,
 ) -> Outcome {
-    match served.flags.restore(version_of(&version)?, &asked.0, &actor.to_string()).await? {
+    match served.flags().restore(version_of(&version)?, &asked.0, &actor.to_string()).await? {
         Put::NotFound => Err(forgotten()),
         put => {
             let written = stored(put)?;
@@ -130,7 +130,7 @@ pub(super) async fn explain(
     PathArg(key): PathArg<Name>,
     OptionalJson(body): OptionalJson<ExplainBody>,
 ) -> Outcome {
-    let mut set = served.flags.read().await?;
+    let mut set = served.flags().read().await?;
     let is_dry = body.definition.is_some();
     if let (Some(Definition(flag)), Some(flags)) = (body.definition, document::flags_mut(&mut set.document)) {
         flags.insert(key.as_str().to_owned(), Value::Object(flag));
@@ -163,7 +163,7 @@ pub(super) async fn stats(Scoped(served): Store, PathArg(key): PathArg<Name>, qu
     let days = |text: &str| text.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
     let days = query.read("days", "must be a whole number from 1 to 31", days)?.unwrap_or(7);
     served.live.flush_of(served.db.tenant()).await?;
-    let counted = served.flags.evaluations(&key, days).await?;
+    let counted = served.flags().evaluations(&key, days).await?;
     json(&mut HttpResponse::Ok(), &StatsAnswer::new(key, counted))
 }
 

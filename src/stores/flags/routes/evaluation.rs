@@ -4,7 +4,7 @@
 use super::super::answers::ofrep;
 use super::super::compiled::Compiled;
 use super::super::live::Current;
-use super::super::rules::{Arena, Context, Failure, Flag};
+use super::super::rules::{Arena, Context, Decision, Failure, Flag};
 use super::definitions::{Outcome, Store};
 use super::{Served, events};
 use crate::base::code::Code;
@@ -16,6 +16,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use std::cell::RefCell;
 use std::time::{Duration, Instant};
 
 /// What flags are evaluated for. What else clients send is theirs to know.
@@ -42,17 +43,22 @@ impl<'a> EvaluationBody<'a> {
     }
 }
 
+thread_local! {
+    /// For the contexts of single evaluations, each of which is read, looked at and forgotten in one go.
+    static ARENA: RefCell<Arena> = RefCell::default();
+}
+
 pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>, body: JsonBytes) -> Outcome {
     let Current { compiled, is_stale, .. } = served.current().await?;
     let found = compiled.rules.find(key.as_str());
     let (index, flag) = found.ok_or_else(|| Problem::new(Code::FlagNotFound, "No flag has this key."))?;
-    let arena = Arena::new();
-    let read = if flag.reads_context() { Context::within(body.bytes(), &arena) } else { None };
-    let context = match read {
-        Some(context) => context,
-        None => looked_at(&body, flag, &arena)?,
-    };
-    match flag.evaluate(&context, served.seconds()) {
+    let now = if flag.reads_clock() { served.seconds() } else { 0 };
+    let decided = ARENA.with_borrow_mut(|arena| {
+        let decided = decide(flag, &body, now, arena);
+        arena.reset();
+        decided
+    });
+    match decided? {
         Ok(decision) => {
             compiled.given(index, decision.variant);
             Ok(json_text(&mut HttpResponse::Ok(), |out| {
@@ -66,6 +72,19 @@ pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>,
             Err(failed(&failure))
         }
     }
+}
+
+fn decide<'f>(
+    flag: &'f Flag,
+    body: &JsonBytes,
+    now: u64,
+    arena: &Arena,
+) -> Result<Result<Decision<'f>, Failure>, Problem> {
+    let context = match Context::within(body.bytes(), flag.reads(), arena) {
+        Some(context) => context,
+        None => looked_at(body, flag, arena)?,
+    };
+    Ok(flag.evaluate(&context, now))
 }
 
 pub(super) async fn evaluate_all(

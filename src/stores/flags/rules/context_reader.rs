@@ -24,7 +24,7 @@ pub(super) fn read<'a>(json: &'a str, arena: &'a Bump) -> Result<(DataValue<'a>,
     }
     let (widest, too_deep) = (Cell::new(0), Cell::new(false));
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let reader = Reader { arena, depth: 0, widest: &widest, too_deep: &too_deep };
+    let reader = Reader { arena, depth: 0, wanted: None, widest: &widest, too_deep: &too_deep };
     let value = reader.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
         Ok(root @ DataValue::Object(_)) => Ok((root, widest.get())),
@@ -34,13 +34,19 @@ pub(super) fn read<'a>(json: &'a str, arena: &'a Bump) -> Result<(DataValue<'a>,
     }
 }
 
-/// The member `context` of a request's body and how many members its widest object has, read in one go; nothing where
-/// the body is of another form, or where [`read`] would refuse it.
-pub(super) fn read_in<'a>(body: &'a [u8], arena: &'a Bump) -> Option<(DataValue<'a>, usize)> {
+/// What is wanted of the member `context` of a request's body (everything, where nothing is said) and how many members its
+/// widest object has, read in one go; nothing where the body is of another form, or where [`read`] would refuse what is wanted.
+pub(super) fn read_in<'a>(
+    body: &'a [u8],
+    wanted: Option<&[Box<str>]>,
+    arena: &'a Bump,
+) -> Option<(DataValue<'a>, usize)> {
     let (widest, too_deep) = (Cell::new(0), Cell::new(false));
-    let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let reader = Reader { arena, depth: 0, widest: &widest, too_deep: &too_deep };
-    let context = Body(reader).deserialize(&mut deserializer).ok().filter(|_| body.len() <= LONGEST)?;
+    // Here once, rather than text by text.
+    let body = std::str::from_utf8(body).ok().filter(|body| body.len() <= LONGEST)?;
+    let mut deserializer = serde_json::Deserializer::from_str(body);
+    let reader = Reader { arena, depth: 0, wanted, widest: &widest, too_deep: &too_deep };
+    let context = Body(reader).deserialize(&mut deserializer).ok()?;
     deserializer.end().ok()?;
     match context {
         Some(root @ DataValue::Object(_)) => Some((root, widest.get())),
@@ -53,6 +59,8 @@ pub(super) fn read_in<'a>(body: &'a [u8], arena: &'a Bump) -> Option<(DataValue<
 struct Reader<'a, 'r> {
     arena: &'a Bump,
     depth: usize,
+    /// The members that are read of this value; none where all are.
+    wanted: Option<&'r [Box<str>]>,
     widest: &'r Cell<usize>,
     too_deep: &'r Cell<bool>,
 }
@@ -63,7 +71,7 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.too_deep.set(true);
             return Err(E::custom("nests too deep"));
         }
-        Ok(Reader { depth: self.depth + 1, ..*self })
+        Ok(Reader { depth: self.depth + 1, wanted: None, ..*self })
     }
 }
 
@@ -122,6 +130,10 @@ impl<'a> Visitor<'a> for Reader<'a, '_> {
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<DataValue<'a>, A::Error> {
         let (reader, mut read) = (self.deeper()?, Vec::<(&str, DataValue)>::with_capacity(USUAL));
         while let Some(name) = members.next_key_seed(Name(self.arena))? {
+            if self.wanted.is_some_and(|wanted| !wanted.iter().any(|one| **one == *name)) {
+                members.next_value::<IgnoredAny>()?;
+                continue;
+            }
             let value = members.next_value_seed(reader)?;
             // In no scope may a client speak for the evaluator, and paths begin in objects of any depth.
             if name != FLAGD {

@@ -124,7 +124,7 @@ impl<'d> Definitions<'d> {
         let mut pass = Pass::new(self.evaluators, key, faults);
         (pass.variants, pass.most) = (Some(variants), MOST_NODES.min(self.nodes_left));
         let expression = pass.expression(written, at);
-        let (nodes, reads_clock) = (pass.nodes, pass.reads_clock);
+        let (nodes, reads_clock, reads) = (pass.nodes, pass.reads_clock, pass.reads);
         self.nodes_left = self.nodes_left.saturating_sub(nodes);
         if !faults.is_empty() {
             return None;
@@ -133,7 +133,7 @@ impl<'d> Definitions<'d> {
             faults.push(at, "cannot be compiled");
             return None;
         };
-        Some(Rule { compiled, written: written.clone(), evaluators: Arc::clone(self.shared), reads_clock })
+        Some(Rule { compiled, written: written.clone(), evaluators: Arc::clone(self.shared), reads_clock, reads })
     }
 }
 

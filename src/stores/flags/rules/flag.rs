@@ -89,6 +89,8 @@ pub(super) struct Rule {
     pub written: Value,
     pub evaluators: Arc<Map<String, Value>>,
     pub reads_clock: bool,
+    /// The members of the context that it looks at; none where that may be any.
+    pub reads: Option<Vec<Box<str>>>,
 }
 
 /// A flag: its variants, and the rule that chooses among them. Made by [`Ruleset::compile`](super::Ruleset::compile).
@@ -126,6 +128,11 @@ impl Flag {
     /// Whether deciding it looks at the context at all: a flag that is off, or has no rule, is the same for everybody.
     pub fn reads_context(&self) -> bool {
         self.asked_rule().is_some()
+    }
+
+    /// The members of a context that deciding it may look at; none where that may be any.
+    pub fn reads(&self) -> Option<&[Box<str>]> {
+        self.asked_rule().map_or(Some(&[]), |rule| rule.reads.as_deref())
     }
 
     /// Whether the time can change it: its rule looks at `$flagd.timestamp`, or may, by a path that it computes.

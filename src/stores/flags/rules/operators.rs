@@ -11,7 +11,7 @@ mod texts;
 mod version;
 
 pub(super) use lookup::{FLAG_KEY, TIMESTAMP};
-pub(super) use split::HEAVIEST;
+pub(super) use split::{HEAVIEST, TARGETING_KEY};
 pub(super) use version::RELATIONS;
 
 use datalogic_rs::bumpalo::Bump;

@@ -9,8 +9,6 @@ use serde_json::{Map, Number, Value};
 mod fractional;
 mod names;
 
-use names::whole;
-
 /// How deep a rule may nest, references resolved. The engine recurses, and takes about three levels for one.
 const DEEPEST: usize = 64;
 /// What a node takes at least, in bytes.
@@ -51,6 +49,8 @@ pub(super) struct Pass<'d, 'f> {
     pub nodes: usize,
     /// Whether it may look at the time.
     pub reads_clock: bool,
+    /// The members of the context that it may look at; none where that may be any.
+    pub reads: Option<Vec<Box<str>>>,
     within: Vec<&'d str>,
     /// Where the outermost reference stands that is being resolved. Faults behind it are the evaluator's own.
     reference: Option<String>,
@@ -60,8 +60,9 @@ pub(super) struct Pass<'d, 'f> {
 impl<'d, 'f> Pass<'d, 'f> {
     pub(super) fn new(evaluators: &'d Map<String, Value>, key: &'d str, faults: &'f mut Faults) -> Pass<'d, 'f> {
         let (within, reference) = (Vec::new(), None);
-        let (variants, most, nodes, reads_clock, stopped) = (None, MOST_NODES, 0, false, false);
-        Pass { evaluators, faults, key, variants, most, nodes, reads_clock, within, reference, stopped }
+        let (variants, most, nodes, stopped) = (None, MOST_NODES, 0, false);
+        let (reads_clock, reads) = (false, Some(Vec::new()));
+        Pass { evaluators, faults, key, variants, most, nodes, reads_clock, reads, within, reference, stopped }
     }
 
     /// The rule in the engine's terms, which are only good if there was no fault.
@@ -158,7 +159,7 @@ impl<'d, 'f> Pass<'d, 'f> {
                 ours(operator.name, operands.collect())
             }
             Form::Missing => {
-                let mut operands = vec![self.flag_key(), whole(place.scope)];
+                let mut operands = vec![self.flag_key(), self.whole(place.scope)];
                 operands.extend((0..list.len()).map(|index| self.argument(arguments, index, plain, false)));
                 ours(operator.name, operands)
             }

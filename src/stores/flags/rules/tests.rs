@@ -35,9 +35,12 @@ fn colours(targeting: &Value) -> Ruleset {
 
 /// What the flag of the document is: the variant and the reason, or the code of the failure.
 fn decided(ruleset: &Ruleset, context: &Value) -> String {
-    let arena = Arena::new();
-    let context = Context::parse(&context.to_string(), &arena).unwrap();
-    told(ruleset.flag(KEY).unwrap(), &context)
+    let (arena, flag) = (Arena::new(), ruleset.flag(KEY).unwrap());
+    let whole = told(flag, &Context::parse(&context.to_string(), &arena).unwrap());
+    let body = json!({ "context": context }).to_string();
+    let wanted = Context::within(body.as_bytes(), flag.reads(), &arena).unwrap();
+    assert_eq!(told(flag, &wanted), whole, "of {context} only {:?} was read", flag.reads());
+    whole
 }
 
 fn told(flag: &Flag, context: &Context<'_>) -> String {
@@ -54,10 +57,15 @@ fn result_of(rule: &Value, data: &str) -> Result<Value, Failure> {
     let (nothing, mut faults, arena) = (Map::new(), Faults::default(), Arena::new());
     let mut pass = Pass::new(&nothing, KEY, &mut faults);
     let expression = pass.expression(rule, &At::Document);
-    let nodes = pass.nodes;
+    let (nodes, reads) = (pass.nodes, pass.reads);
     assert_eq!(faults.into_result(()), Ok(()), "{rule}");
-    let whom = Context::parse(data, &arena).unwrap();
-    Compiled::new(expression, nodes).expect("a rule that compiles").run(&whom, NOW, |result| Ok(shown(result)))
+    let compiled = Compiled::new(expression, nodes).expect("a rule that compiles");
+    let run = |whom: &Context<'_>| compiled.run(whom, NOW, |result| Ok(shown(result)));
+    let whole = run(&Context::parse(data, &arena).unwrap());
+    let body = format!(r#"{{"context":{data}}}"#);
+    let wanted = run(&Context::within(body.as_bytes(), reads.as_deref(), &arena).unwrap());
+    assert_eq!(wanted, whole, "{rule} of {data}, of which only {reads:?} was read");
+    whole
 }
 
 /// The rows of a table in which each line is a rule, a context and what comes out.

@@ -184,7 +184,13 @@ async fn every_refusal_satisfies_both_protocols(app: App) {
     let large = format!(r#"{{"context":{{"x":"{}"}}}}"#, "x".repeat(1 << 20));
     let answer = tenant.send(reqwest::Method::POST, one, Some(large.into_bytes())).await;
     assert_eq!(answer.refused(413, "body_too_large")["errorCode"], "GENERAL");
-    let deep = format!(r#"{{"context":{{"x":{}1{}}}}}"#, "[".repeat(100), "]".repeat(100));
-    let answer = tenant.send(reqwest::Method::POST, one, Some(deep.into_bytes())).await;
-    assert_eq!(answer.refused(400, "invalid_context")["errorCode"], "INVALID_CONTEXT");
+    let deep =
+        |member: &str| format!(r#"{{"context":{{"{member}":{}1{}}}}}"#, "[".repeat(100), "]".repeat(100)).into_bytes();
+    for (path, member) in [(one, "plan"), (all, "plan"), (all, "x")] {
+        let answer = tenant.send(reqwest::Method::POST, path, Some(deep(member))).await;
+        assert_eq!(answer.refused(400, "invalid_context")["errorCode"], "INVALID_CONTEXT");
+    }
+    // Of what the rule does not look at no more is known than that it is JSON.
+    let answer = tenant.send(reqwest::Method::POST, one, Some(deep("x"))).await;
+    assert_eq!(answer.expect(StatusCode::OK)["variant"], "off");
 }

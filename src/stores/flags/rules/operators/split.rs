@@ -11,7 +11,7 @@ use datalogic_rs::{ArenaExt, DataValue, Result};
 /// The largest sum of weights.
 pub(in crate::stores::flags::rules) const HEAVIEST: u64 = i32::MAX as u64;
 /// What a context calls whom it is about.
-const TARGETING_KEY: &str = "targetingKey";
+pub(in crate::stores::flags::rules) const TARGETING_KEY: &str = "targetingKey";
 
 /// Where a text falls.
 struct Bucket<'a> {

@@ -2,12 +2,13 @@
 
 use super::{Arguments, OwnedDataValue, Pass, Place, Value, ours};
 use crate::stores::flags::rules::fault::At;
-use crate::stores::flags::rules::operators::HEAVIEST;
+use crate::stores::flags::rules::operators::{HEAVIEST, TARGETING_KEY};
 
 impl<'d> Pass<'d, '_> {
     /// `fractional` as the function takes it: the key of the flag, what is hashed, and then variants and weights in turn.
     pub(super) fn fractional(&mut self, arguments: Arguments<'d>, place: Place<'_>) -> OwnedDataValue {
         let plain = Place { result: false, ..place };
+        self.looks_at(TARGETING_KEY);
         let by_rule = arguments.list.first().is_some_and(|first| !first.is_array());
         let hashed = if by_rule { self.argument(arguments, 0, plain, false) } else { OwnedDataValue::Null };
         if let Some(Value::Bool(_) | Value::Number(_)) = arguments.list.first() {

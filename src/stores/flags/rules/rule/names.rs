@@ -4,13 +4,16 @@ use super::{Arguments, OwnedDataValue, Pass, Place, Scope, Value, call, literal_
 use crate::stores::flags::rules::fault::quoted;
 use crate::stores::flags::rules::operators::{FLAG_KEY, TIMESTAMP, part};
 
+/// Of more members than these, the whole context is read: each that comes is looked for among them.
+const MOST_READ: usize = 16;
+
 impl<'d> Pass<'d, '_> {
     /// `var`: by the engine where the path is known and stands for something in the scope.
     pub(super) fn variable(&mut self, arguments: Arguments<'d>, place: Place<'_>) -> OwnedDataValue {
         let instead = arguments.list.get(1).map(|_| self.argument(arguments, 1, place, false));
         let path = match arguments.list.first() {
-            None | Some(Value::Null) => return whole(place.scope),
-            Some(Value::String(path)) if path.is_empty() => return whole(place.scope),
+            None | Some(Value::Null) => return self.whole(place.scope),
+            Some(Value::String(path)) if path.is_empty() => return self.whole(place.scope),
             Some(Value::String(path)) if path == FLAG_KEY => return self.flag_key(),
             Some(Value::String(path)) if path == TIMESTAMP => {
                 self.reads_clock = true;
@@ -23,7 +26,7 @@ impl<'d> Pass<'d, '_> {
                 self.reads_clock = true;
                 let path = self.argument(arguments, 0, place, false);
                 let instead = instead.unwrap_or(OwnedDataValue::Null);
-                return ours(part::LOOKUP, vec![self.flag_key(), whole(place.scope), path, instead]);
+                return ours(part::LOOKUP, vec![self.flag_key(), self.whole(place.scope), path, instead]);
             }
             Some(path @ (Value::String(_) | Value::Number(_))) => path,
             Some(_) => return self.fault(place.at, "must have a text or a number as its path, or a rule for one"),
@@ -32,7 +35,34 @@ impl<'d> Pass<'d, '_> {
         if place.scope == Scope::Reduction && !matches!(first, Some("current" | "accumulator")) {
             return instead.unwrap_or(OwnedDataValue::Null);
         }
+        match first {
+            Some(name) => self.looks_at(name),
+            None => self.looks_at(&path.to_string()),
+        }
         call("var", [literal_of(path)].into_iter().chain(instead).collect())
+    }
+
+    /// Takes note of a member of the context, or of an element of an iteration: from here that is not told apart.
+    pub(super) fn looks_at(&mut self, member: &str) {
+        let Some(reads) = &mut self.reads else { return };
+        if !reads.iter().any(|known| **known == *member) {
+            reads.push(member.into());
+        }
+        if reads.len() > MOST_READ {
+            self.reads = None;
+        }
+    }
+
+    /// All of the data in a scope.
+    pub(super) fn whole(&mut self, scope: Scope) -> OwnedDataValue {
+        let member = |name: &str| call("var", vec![OwnedDataValue::String(name.to_owned())]);
+        match scope {
+            Scope::Data => {
+                self.reads = None;
+                call("var", Vec::new())
+            }
+            Scope::Reduction => ours(part::FRAME, vec![member("current"), member("accumulator")]),
+        }
     }
 
     /// `$ref`: the evaluator in its place.
@@ -62,14 +92,5 @@ impl<'d> Pass<'d, '_> {
             self.reference = None;
         }
         resolved
-    }
-}
-
-/// All of the data in a scope.
-pub(super) fn whole(scope: Scope) -> OwnedDataValue {
-    let member = |name: &str| call("var", vec![OwnedDataValue::String(name.to_owned())]);
-    match scope {
-        Scope::Data => call("var", Vec::new()),
-        Scope::Reduction => ours(part::FRAME, vec![member("current"), member("accumulator")]),
     }
 }

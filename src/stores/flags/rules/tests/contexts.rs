@@ -27,7 +27,7 @@ fn any_json_object_is_a_context() {
 fn a_context_is_found_in_the_body_of_a_request_or_the_body_has_to_be_looked_at() {
     let within = |body: &str| {
         let arena = Arena::new();
-        Context::within(body.as_bytes(), &arena).map(|context| (shown(context.root()), context.widest()))
+        Context::within(body.as_bytes(), None, &arena).map(|context| (shown(context.root()), context.widest()))
     };
     for body in ["{}", r#"{"context":null}"#, r#"{"context":{}}"#, r#" {"other":[{"context":1}]} "#] {
         assert_eq!(within(body), Some((json!({}), 0)), "{body}");

@@ -109,6 +109,7 @@ fn decide(rule: &Value, context: &Value) -> bool {
     document["$evaluators"] = json!({"red": {"var": "a"}, "blue": {"!": {"$ref": "red"}}});
     let Ok(ruleset) = compile(document) else { return false };
     let (flag, arena) = (ruleset.flag(KEY).unwrap(), Arena::new());
+    decided(&ruleset, context);
     let context = Context::parse(&context.to_string(), &arena).unwrap();
     let explained = flag.explain(&context, NOW);
     match flag.evaluate(&context, NOW) {
