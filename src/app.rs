@@ -1,11 +1,15 @@
 //! The application put together: one backend, the capabilities over it, and the table of all endpoints.
 
 mod backend;
+mod backend_metrics;
+mod cache_metrics;
 mod idempotency;
 mod jobs;
 mod monitor;
+mod process_metrics;
 mod request_limit;
 mod same_database;
+mod server_report;
 mod stores;
 mod tenant_deletion;
 mod upkeep;
@@ -21,7 +25,7 @@ use crate::db::transport::memory::Memory;
 use crate::db::{BackendClock, Database, Family};
 use crate::http::ports::Health;
 use crate::http::server::{Draining, Site};
-use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
+use crate::http::{self, Admission, Busiest, Endpoints, HttpMetrics, Platform, QuotaFields};
 use crate::jobs::{Jobs, Runner};
 use crate::stores::tokens::KeyChange;
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
@@ -76,8 +80,15 @@ impl Application {
         let mut metrics = Metrics::default();
         let backend_metrics = BackendMetrics::register(&mut metrics);
         let http_metrics = HttpMetrics::register(&mut metrics);
-        let admission = Arc::new(Admission::new(&config.platform, config.server.workers));
+        let mut admission = Admission::new(&config.platform, config.server.workers);
+        let busiest = config.metrics_tenants.map(|most| Arc::new(Busiest::new(most)));
+        if let Some(busiest) = &busiest {
+            busiest.register(&mut metrics);
+            admission = admission.counted_in(busiest.clone());
+        }
+        let admission = Arc::new(admission);
         admission.register(&mut metrics);
+        process_metrics::register(&mut metrics);
         let backend = backend::open(&config, &clock, &backend_metrics)?;
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
@@ -113,19 +124,23 @@ impl Application {
         let draining = Draining::default();
         let registry = Arc::new(registry);
         let jobs = Jobs::new(database.system());
+        jobs.register(&mut metrics);
+        cache_metrics::register(&mut metrics, registry.clone(), stores.live_flags.clone());
+        let monitor = Monitor::new(
+            database.clone(),
+            (backend.doors.clone(), backend.outage),
+            stand_in,
+            draining.clone(),
+            config.platform.request_timeout,
+        );
+        backend_metrics::register(&mut metrics, backend.doors.clone(), backend.used, monitor.report().clone());
         let (timeout, deletes) = (config.platform.request_timeout, registry.clone());
         let key_change = KeyChange { database: database.clone(), registry: registry.clone(), vault: vault.clone() };
         let deletion = TenantDeletion::new(deletes, vault.clone(), databases, stores.live_flags.clone(), timeout);
         let runner = jobs::runner(&jobs, deletion, key_change)?;
         Ok(Application {
             registry,
-            monitor: Monitor::new(
-                database.clone(),
-                (backend.doors.clone(), backend.outage),
-                stand_in,
-                draining.clone(),
-                config.platform.request_timeout,
-            ),
+            monitor,
             request_limit: config.rate_limits.enabled.then(limit),
             config: Arc::new(config),
             database,

@@ -53,6 +53,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// What protects `/metrics`.
     pub metrics_token: Option<Secret>,
+    /// How many tenants are named there, if any is.
+    pub metrics_tenants: Option<usize>,
     /// How to log.
     pub log: LogSettings,
 }
@@ -148,6 +150,9 @@ impl Config {
         let trusted_proxies = env.parsed(proxies, "is not a list of addresses and CIDR ranges", TrustedProxies::parse);
         let log = log(env);
         let metrics_token = env.secret(Variable::new("METRICS_TOKEN", "Bearer token that protects /metrics."));
+        let tenants = "Whether /metrics names tenants: none, or top:N (N from 1 to 100) for the N that ask most, all others as one.";
+        let tenants = Variable::new("METRICS_TENANTS", tenants).default("none");
+        let metrics_tenants = env.parsed(tenants, "is neither none nor top:N with N from 1 to 100", named_tenants);
         let grace = Variable::new("SHUTDOWN_GRACE", "How long running requests may take at shutdown.").default("10s");
         let shutdown_grace = env.duration(grace);
         let delay =
@@ -169,6 +174,7 @@ impl Config {
             platform,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             metrics_token,
+            metrics_tenants: metrics_tenants.flatten(),
             log,
         }
     }
@@ -183,6 +189,14 @@ fn event_streams(env: &mut Env) -> (u32, u32) {
     };
     let all = most("MAX_EVENT_STREAMS", "Most event streams open at one time; each is a connection.", "1000");
     (all, most("MAX_EVENT_STREAMS_PER_TENANT", "Most of them of one tenant.", "250"))
+}
+
+/// How many tenants the metrics name.
+fn named_tenants(text: &str) -> Option<Option<usize>> {
+    match text.strip_prefix("top:") {
+        None => (text == "none").then_some(None),
+        Some(most) => most.parse().ok().filter(|most| (1..=100).contains(most)).map(Some),
+    }
 }
 
 fn log(env: &mut Env) -> LogSettings {

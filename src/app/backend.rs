@@ -11,6 +11,7 @@ use crate::db::transport::memory::Memory;
 use crate::db::transport::native::{Native, UnusableSettings};
 use crate::db::transport::rest::{Rest, RestError};
 use crate::db::transport::stack::{Ground, OneWay};
+use crate::db::transport::usage::Used;
 use crate::db::transport::{RedisTransport, Subscriber, stack};
 use crate::db::{BackendClock, Database, Outage};
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub(super) struct Backend {
     pub(super) embedded: Vec<Arc<Memory>>,
     /// The ways to it.
     pub(super) doors: Doors,
+    /// What tells how much of each way is in use, by its name.
+    pub(super) used: Vec<(&'static str, Arc<dyn Used>)>,
     /// On while there is none.
     pub(super) outage: Outage,
     /// Whether two ways lead to the same database, to be found out.
@@ -56,7 +59,11 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
     let outage = Outage::default();
     let ground = Ground { metrics, clock, outage: &outage, prefix: &config.key_prefix };
     let mut same_database = None;
-    let one = |way: OneWay| (way.transport, way.subscriber, Doors::one(way.door));
+    let mut used = Vec::new();
+    let mut one = |way: OneWay| {
+        used.push((way.door.name(), way.used));
+        (way.transport, way.subscriber, Doors::one(way.door))
+    };
     let (transport, subscriber, doors) = match &config.backend {
         BackendSettings::Memory => {
             let (transport, backend) = memory();
@@ -76,10 +83,11 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
             };
             let both = [database(&ways.native), database(&ways.rest)];
             same_database = Some(SameDatabase::new(both, digest, ways.switch.clone()));
+            used.extend([&ways.native, &ways.rest].map(|way| (way.door.name(), way.used.clone())));
             (ways.transport, ways.subscriber, Doors::two(ways.native.door, ways.rest.door, ways.switch))
         }
     };
     let is_embedded = matches!(config.backend, BackendSettings::Memory);
     let sessions = if config.sessions_in_memory && !is_embedded { memory().0 } else { transport.clone() };
-    Ok(Backend { transport, subscriber, sessions, embedded, doors, outage, same_database })
+    Ok(Backend { transport, subscriber, sessions, embedded, doors, used, outage, same_database })
 }

@@ -1,5 +1,6 @@
 //! How the backend is: asked when somebody wants to know, and now and then so that its clock stays known.
 
+use super::server_report::ServerReport;
 use crate::base::deadline::Deadline;
 use crate::db::transport::door::Failure;
 use crate::db::transport::doors::{Doors, Readiness};
@@ -34,6 +35,7 @@ pub(super) struct Monitor {
     draining: Draining,
     patience: Duration,
     last: Arc<Mutex<Option<Known>>>,
+    report: ServerReport,
 }
 
 /// What serves sessions while the backend does not: whoever remembers no key can let nobody in.
@@ -59,8 +61,14 @@ impl Monitor {
         request_timeout: Duration,
     ) -> Self {
         let (patience, started) = (PATIENCE.min(request_timeout / 2), Instant::now());
+        let report = ServerReport::new(database.system(), outage.clone());
         let stand_in = stand_in.map(Arc::new);
-        Monitor { database, doors, outage, stand_in, started, draining, patience, last: Arc::default() }
+        Monitor { database, doors, outage, stand_in, started, draining, patience, last: Arc::default(), report }
+    }
+
+    /// What the backend tells of itself, for the metrics.
+    pub(super) fn report(&self) -> &ServerReport {
+        &self.report
     }
 
     /// The last answer, or a new one when that is old or a door changed since. Those who ask at once share one
@@ -146,6 +154,10 @@ impl Health for Monitor {
     fn uptime(&self) -> u64 {
         self.started.elapsed().as_secs()
     }
+
+    fn before_metrics(&self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(self.report.refresh())
+    }
 }
 
 /// Stands in where endpoints are described and none is called.
@@ -167,6 +179,10 @@ impl Health for Nothing {
 
     fn uptime(&self) -> u64 {
         0
+    }
+
+    fn before_metrics(&self) -> LocalBoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
     }
 }
 

@@ -1,7 +1,6 @@
 //! The capabilities over one backend: what opens the store of each, and the table of their endpoints. A new one adds
 //! its lines here.
 
-use super::upkeep;
 use crate::config::Config;
 use crate::db::{BackendClock, Database, Outage};
 use crate::http::{Endpoints, QuotaFields};
@@ -67,7 +66,7 @@ impl Stores {
     pub(super) fn open(ground: Ground<'_>) -> Stores {
         let Ground { config, database, sessions_in, backend_clock, steady, vault, runtime, outage, metrics } = ground;
         let sessions_upkeep = Arc::new(Upkeep::default());
-        upkeep::register(metrics, &sessions_upkeep);
+        sessions_upkeep.counts().register(metrics);
         let settings = config.sessions.clone();
         let standby = match config.session_fallback {
             SessionFallback::None => None,
@@ -89,6 +88,7 @@ impl Stores {
         let breakers = breakers::OpenBreakers::new(database.clone(), config.breakers.clone(), transitions);
 
         let live = Live::new(database.clone(), steady.clone(), outage.clone());
+        live.reasons().register(metrics);
         let flags = flags::OpenFlags::new(database.clone(), live.clone());
 
         let outbound = Outbound::new(config.outbound.clone());

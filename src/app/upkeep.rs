@@ -4,10 +4,6 @@
 use crate::db::transport::memory::Memory;
 use crate::stores::sessions::Upkeep;
 use crate::stores::tokens::Expiring;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::ConstCounter;
-use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,27 +27,5 @@ pub(super) async fn run(sessions: Arc<Upkeep>, tokens: Arc<Expiring>, embedded: 
                 tokio::task::yield_now().await;
             }
         }
-    }
-}
-
-/// Exports what the stores count.
-pub(super) fn register(registry: &mut Registry, sessions: &Arc<Upkeep>) {
-    registry.register_collector(Box::new(Counted(sessions.clone())));
-}
-
-struct Counted(Arc<Upkeep>);
-
-impl std::fmt::Debug for Counted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Counted")
-    }
-}
-
-impl Collector for Counted {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let unreadable = ConstCounter::new(self.0.unreadable());
-        let help = "Stored sessions that could not be read";
-        let metric = encoder.encode_descriptor("agentapi_sessions_unreadable", help, None, unreadable.metric_type())?;
-        unreadable.encode(metric)
     }
 }

@@ -12,6 +12,7 @@ mod load;
 mod metrics;
 mod streams;
 
+use super::busiest::Busiest;
 use super::endpoint::Access;
 use super::gate::PlatformSettings;
 use super::problem::Problem;
@@ -89,6 +90,8 @@ pub struct Admission {
     /// The counters of tenants that have requests in flight, and of some more.
     tenants: Mutex<Counters>,
     refused: [AtomicU64; Crowd::ALL.len()],
+    /// Who asks most, where that is wanted.
+    busiest: Option<Arc<Busiest>>,
 }
 
 #[derive(Debug, Default)]
@@ -125,7 +128,13 @@ impl Admission {
             limit: Limit::new(least, settings.max_in_flight, settings.request_timeout / 2),
             tenants: Mutex::default(),
             refused: Default::default(),
+            busiest: None,
         }
+    }
+
+    /// The same, which counts the requests of each tenant there.
+    pub fn counted_in(self, busiest: Arc<Busiest>) -> Self {
+        Admission { busiest: Some(busiest), ..self }
     }
 
     /// So many slots for a request that has just come, but no more than half of all, or it would keep
@@ -269,6 +278,9 @@ impl Entrance {
         slot.slots.set(slots.min(1));
         let (entrance, more, bytes) = (self.clone(), Cell::new(slots.saturating_sub(1)), Cell::new(0));
         let Some(tenant) = tenant else { return Ok(Load { entrance, share: None, more, bytes }) };
+        if let Some(busiest) = &self.admission.busiest {
+            busiest.count(&tenant.id);
+        }
         let (counter, share) = (self.counter(tenant), self.admission.share(tenant));
         let before = counter.slots.fetch_add(slots, Relaxed);
         let load = Load { entrance, share: Some(counter), more, bytes };

@@ -213,6 +213,7 @@ pub(super) async fn serve(
     payload: Payload,
 ) -> HttpResponse {
     let start = Instant::now();
+    let _active = metrics.begin();
     let trace = Trace::of(&request);
     let access = endpoint.access;
     let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));

@@ -1,6 +1,7 @@
 //! For those who run the server: whether it lives, whether it can serve, and what it counts.
 
 use super::answer::json;
+use super::classic_text;
 use super::endpoint::Access;
 use super::endpoints::Endpoints;
 use super::ports::{BackendState, Health};
@@ -82,29 +83,62 @@ async fn ready(health: Arc<dyn Health>) -> Result<HttpResponse, Problem> {
     answer(code(state), &Checks { status: summary(state), checks })
 }
 
-/// The metrics, in OpenMetrics text, which the older text format's parsers read as well.
-fn metrics(request: &HttpRequest, registry: &Registry, token: Option<&Secret>) -> Result<HttpResponse, Problem> {
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let presented = header(AUTHORIZATION).split_once(' ').map_or("", |(_, token)| token);
-    if token.is_some_and(|token| {
-        !id::same_digest(&id::sha256(presented.as_bytes()), &id::sha256(token.expose().as_bytes()))
-    }) {
+/// Whether whoever asks for the metrics may see them.
+fn may_see(request: &HttpRequest, token: Option<&Secret>) -> bool {
+    let Some(token) = token else { return true };
+    let presented = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
+    let presented =
+        presented.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map_or("", |(_, token)| token);
+    id::same_digest(&id::sha256(presented.as_bytes()), &id::sha256(token.expose().as_bytes()))
+}
+
+const OPENMETRICS: &str = "application/openmetrics-text";
+
+/// Whether the answer is to be OpenMetrics rather than the older text format: asked for, and not less than that.
+fn wants_openmetrics(accept: &str) -> bool {
+    let weight = |range: &str| {
+        let weights = range.split(';').skip(1).filter_map(|parameter| parameter.trim().strip_prefix("q="));
+        weights.filter_map(|weight| weight.trim().parse::<f64>().ok()).next().unwrap_or(1.0)
+    };
+    let best = |wanted: &str| {
+        let of_kind =
+            |range: &&str| range.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted));
+        accept.split(',').filter(of_kind).map(weight).fold(0.0, f64::max)
+    };
+    let openmetrics = best(OPENMETRICS);
+    openmetrics > 0.0 && openmetrics >= best("text/plain")
+}
+
+/// The metrics as text of either format.
+async fn metrics(request: HttpRequest, metrics: Arc<ShownMetrics>) -> Result<HttpResponse, Problem> {
+    if !may_see(&request, metrics.token.as_ref()) {
         return Err(Problem::new(Code::Unauthorized, "Send METRICS_TOKEN as a Bearer token."));
     }
+    metrics.health.before_metrics().await;
     let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, registry)
+    prometheus_client::encoding::text::encode(&mut text, &metrics.registry)
         .map_err(|_| Problem::new(Code::Internal, "The metrics cannot be written."))?;
-    let kind = if header(ACCEPT).contains("application/openmetrics-text") {
-        "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    let accept =
+        request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok()).collect::<Vec<_>>().join(",");
+    let (kind, text) = if wants_openmetrics(&accept) {
+        ("application/openmetrics-text; version=1.0.0; charset=utf-8", text)
     } else {
-        "text/plain; version=0.0.4; charset=utf-8"
+        ("text/plain; version=0.0.4; charset=utf-8", classic_text::from_openmetrics(&text))
     };
     Ok(HttpResponse::Ok().content_type(kind).body(text))
 }
 
+/// What `/metrics` shows, and to whom.
+struct ShownMetrics {
+    health: Arc<dyn Health>,
+    registry: Arc<Registry>,
+    token: Option<Secret>,
+}
+
 /// The endpoints of this module.
 pub fn health(health: Arc<dyn Health>, registry: Arc<Registry>, metrics_token: Option<Secret>) -> Endpoints {
-    let (for_status, for_people, for_ready) = (health.clone(), health.clone(), health);
+    let (for_status, for_people, for_ready) = (health.clone(), health.clone(), health.clone());
+    let shown = Arc::new(ShownMetrics { health, registry, token: metrics_token });
     Endpoints::default()
         .get("/status", Access::Public, move || {
             let health = for_status.clone();
@@ -131,11 +165,32 @@ pub fn health(health: Arc<dyn Health>, registry: Arc<Registry>, metrics_token: O
         .says("Whether requests can be served, a line per check: 200, or 503")
         .answers::<Checks>(200, "They can")
         .answers::<Checks>(503, "They cannot")
-        .get("/metrics", Access::Public, move |request: HttpRequest| {
-            let answer = metrics(&request, &registry, metrics_token.as_ref());
-            async move { answer }
-        })
+        .get("/metrics", Access::Public, move |request: HttpRequest| metrics(request, shown.clone()))
         .says("Counters and timings for Prometheus, as text or OpenMetrics; METRICS_TOKEN protects it when set")
         .answers_empty(200, "The metrics, as text")
         .refuses(&[Code::Unauthorized])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_format_is_the_one_that_is_asked_for_more() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=0.0.4;q=0.2,*/*;q=0.1";
+        for accept in
+            [prometheus, "application/openmetrics-text", "text/plain;q=0.5, Application/OpenMetrics-Text ; q=0.5"]
+        {
+            assert!(wants_openmetrics(accept), "{accept}");
+        }
+        for accept in [
+            "",
+            "*/*",
+            "text/plain",
+            "text/plain, application/openmetrics-text;q=0.9",
+            "application/openmetrics-text;q=0",
+        ] {
+            assert!(!wants_openmetrics(accept), "{accept}");
+        }
+    }
 }

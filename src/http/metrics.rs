@@ -1,76 +1,174 @@
-//! What is counted and timed of every endpoint. Its handles are made with the table, so that a request looks
-//! nothing up.
+//! What is counted and timed of requests, under the names and with the buckets of OpenTelemetry's semantic conventions.
+//! The handles of an endpoint are made with the table, and that of a status when it is first answered: a request looks
+//! nothing up and takes no lock.
 
 use super::endpoint::Endpoint;
-use actix_web::http::StatusCode;
-use prometheus_client::metrics::counter::Counter;
+use crate::base::histogram::Histogram;
+use actix_web::http::{Method, StatusCode};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use std::cell::OnceCell;
 use std::time::Duration;
 
-type EndpointLabels = [(&'static str, String); 2];
-type AnswerLabels = [(&'static str, String); 3];
+/// What the convention gives for `http.server.request.duration`.
+const BUCKETS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+/// Refusals are to be quick.
+const REFUSAL_BUCKETS: &[f64] = &[0.0001, 0.001, 0.01, 0.1, 1.0];
 
-/// The metrics of all endpoints: labelled by method and path pattern, never by a name or a tenant.
-#[derive(Clone)]
-pub struct HttpMetrics {
-    duration: Family<EndpointLabels, Histogram, fn() -> Histogram>,
-    refusal: Histogram,
-    answers: Family<AnswerLabels, Counter>,
+/// Every status that is answered, ascending. What is not among them is counted under [`OTHER_STATUS`].
+const STATUSES: [u16; 24] = [
+    200, 201, 202, 204, 206, 304, 400, 401, 403, 404, 405, 408, 409, 410, 412, 413, 415, 422, 428, 429, 500, 502, 503,
+    507,
+];
+const OTHER_STATUS: &str = "other";
+
+/// The methods by their names; others are one, or whoever makes up names would make up series.
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+const OTHER_METHOD: &str = "_OTHER";
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    http_request_method: &'static str,
+    /// The pattern of the path; empty where no endpoint has it.
+    http_route: String,
+    http_response_status_code: String,
 }
 
-/// The handles of one endpoint: a request looks nothing up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabel {
+    http_request_method: &'static str,
+}
+
+/// The metrics of all endpoints: labelled by method, route and status, never by a path, a name or a tenant.
 #[derive(Clone)]
-pub(super) struct EndpointMetrics {
-    duration: Histogram,
+pub struct HttpMetrics {
+    duration: Family<Labels, Histogram, fn() -> Histogram>,
+    active: Family<MethodLabel, Gauge>,
     refusal: Histogram,
-    classes: [Counter; 5],
+}
+
+/// The handles of one endpoint in one worker.
+pub(super) struct EndpointMetrics {
+    all: HttpMetrics,
+    method: &'static str,
+    route: String,
+    active: Gauge,
+    by_status: [OnceCell<Histogram>; STATUSES.len() + 1],
 }
 
 impl HttpMetrics {
     /// Registers them.
     pub fn register(registry: &mut Registry) -> Self {
-        let registry = registry.sub_registry_with_prefix("agentapi_http");
         let metrics = HttpMetrics {
-            duration: Family::new_with_constructor(|| {
-                Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 2.0])
-            }),
-            refusal: Histogram::new([0.0001, 0.001, 0.01, 0.1, 1.0]),
-            answers: Family::default(),
+            duration: Family::new_with_constructor(|| Histogram::of_seconds(BUCKETS)),
+            active: Family::default(),
+            refusal: Histogram::of_seconds(REFUSAL_BUCKETS),
         };
-        let help = "Time from head to answer of requests turned away because too much is going on";
-        registry.register_with_unit("overload_refusal_duration", help, Unit::Seconds, metrics.refusal.clone());
-        registry.register_with_unit(
-            "request_duration",
-            "Time from head to answer",
-            Unit::Seconds,
-            metrics.duration.clone(),
-        );
-        registry.register("answers", "Answers by class of status", metrics.answers.clone());
+        let help = "Time from the head of a request to its answer; the route is empty where no endpoint has the path";
+        registry.register_with_unit("http_server_request_duration", help, Unit::Seconds, metrics.duration.clone());
+        let help = "Requests that are being served";
+        registry.register("http_server_active_requests", help, metrics.active.clone());
+        let help = "The same time, of those requests that were turned away because too much is going on";
+        let name = "agentapi_http_overload_refusal_duration";
+        registry.register_with_unit(name, help, Unit::Seconds, metrics.refusal.clone());
         metrics
     }
 
     pub(super) fn endpoint(&self, endpoint: &Endpoint) -> EndpointMetrics {
-        let (method, path) = (("method", endpoint.method.to_string()), ("path", endpoint.path.clone()));
-        let class = |class: &str| {
-            self.answers.get_or_create_owned(&[method.clone(), path.clone(), ("status", class.to_owned())])
-        };
+        let method = known(&endpoint.method);
         EndpointMetrics {
-            duration: self.duration.get_or_create_owned(&[method.clone(), path.clone()]),
-            refusal: self.refusal.clone(),
-            classes: ["1xx", "2xx", "3xx", "4xx", "5xx"].map(class),
+            all: self.clone(),
+            method,
+            route: endpoint.path.clone(),
+            active: self.active.get_or_create_owned(&MethodLabel { http_request_method: method }),
+            by_status: Default::default(),
         }
+    }
+
+    /// A request that no endpoint serves was answered.
+    pub(super) fn observe_stray(&self, method: &Method, status: StatusCode, elapsed: Duration) {
+        self.with(known(method), String::new(), status).time(elapsed);
+    }
+
+    fn with(&self, method: &'static str, route: String, status: StatusCode) -> Histogram {
+        let is_known = place(status) < STATUSES.len();
+        let status = if is_known { status.as_str() } else { OTHER_STATUS };
+        self.duration.get_or_create_owned(&Labels {
+            http_request_method: method,
+            http_route: route,
+            http_response_status_code: status.to_owned(),
+        })
     }
 }
 
 impl EndpointMetrics {
+    /// A request is being served, until this is dropped.
+    pub(super) fn begin(&self) -> Active<'_> {
+        self.active.inc();
+        Active(&self.active)
+    }
+
     /// A request was answered with this status, so long after its head had come; turned away in a crowd or not.
     pub(super) fn observe(&self, status: StatusCode, elapsed: Duration, is_overload: bool) {
-        let histogram = if is_overload { &self.refusal } else { &self.duration };
-        histogram.observe(elapsed.as_secs_f64());
-        if let Some(class) = self.classes.get(usize::from(status.as_u16() / 100).saturating_sub(1)) {
-            class.inc();
+        if is_overload {
+            self.all.refusal.time(elapsed);
         }
+        if let Some(cell) = self.by_status.get(place(status)) {
+            cell.get_or_init(|| self.all.with(self.method, self.route.clone(), status)).time(elapsed);
+        }
+    }
+}
+
+/// A request that is being served.
+pub(super) struct Active<'a>(&'a Gauge);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Where a status stands; after all of them if it is none.
+fn place(status: StatusCode) -> usize {
+    STATUSES.binary_search(&status.as_u16()).unwrap_or(STATUSES.len())
+}
+
+fn known(method: &Method) -> &'static str {
+    METHODS.iter().copied().find(|known| *known == method.as_str()).unwrap_or(OTHER_METHOD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::code::Code;
+
+    fn shown(registry: &Registry) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, registry).unwrap();
+        text
+    }
+
+    #[test]
+    fn every_status_of_a_code_has_a_series_of_its_own() {
+        assert!(STATUSES.is_sorted());
+        for code in Code::ALL {
+            assert!(STATUSES.contains(&code.status()), "{code:?}");
+        }
+    }
+
+    #[test]
+    fn methods_and_statuses_that_somebody_makes_up_share_a_series() {
+        let mut registry = Registry::default();
+        let metrics = HttpMetrics::register(&mut registry);
+        for number in 0..50 {
+            let method = Method::from_bytes(format!("CANARY{number}").as_bytes()).unwrap();
+            metrics.observe_stray(&method, StatusCode::from_u16(700 + number).unwrap(), Duration::ZERO);
+        }
+        let text = shown(&registry);
+        let line = "http_server_request_duration_seconds_count{http_request_method=\"_OTHER\",http_route=\"\",http_response_status_code=\"other\"} 50\n";
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("CANARY"), "{text}");
     }
 }

@@ -132,4 +132,7 @@ pub trait Health: Send + Sync {
 
     /// Whole seconds since the server started.
     fn uptime(&self) -> u64;
+
+    /// The metrics are about to be shown: looks at what is only looked at for them, unless that was a moment ago.
+    fn before_metrics(&self) -> LocalBoxFuture<'_, ()>;
 }

@@ -14,6 +14,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use std::rc::Rc;
+use std::time::Instant;
 
 /// What answers at one path.
 struct Place {
@@ -35,7 +36,10 @@ pub fn mount(endpoints: Endpoints, platform: Platform, config: &mut web::Service
 }
 
 /// The table of one worker, ready to be asked.
-struct Router(matchit::Router<Place>);
+struct Router {
+    places: matchit::Router<Place>,
+    metrics: HttpMetrics,
+}
 
 impl Router {
     /// A router over the table. Two rows that a path could not be told apart by are a defect; the later one
@@ -51,20 +55,27 @@ impl Router {
                 tracing::error!(%error, "an endpoint cannot be served");
             }
         }
-        Router(router)
+        Router { places: router, metrics: metrics.clone() }
     }
 
     async fn serve(&self, platform: Rc<Platform>, request: HttpRequest, payload: Payload) -> HttpResponse {
-        let Ok(found) = self.0.at(request.uri().path()) else {
-            return gate::refuse(&platform, &request, Problem::new(Code::NotFound, "No endpoint has this path."));
+        let Ok(found) = self.places.at(request.uri().path()) else {
+            return self.refuse(&platform, &request, Problem::new(Code::NotFound, "No endpoint has this path."));
         };
         let place = found.value;
         match place.methods.iter().find(|(method, _, _)| method == request.method()) {
             Some((_, endpoint, metrics)) => gate::serve(platform, endpoint.clone(), metrics, request, payload).await,
             None => {
                 let problem = Problem::new(Code::MethodNotAllowed, "Allow has the methods of this path.");
-                gate::refuse(&platform, &request, problem.with_header(ALLOW, place.allow.clone()))
+                self.refuse(&platform, &request, problem.with_header(ALLOW, place.allow.clone()))
             }
         }
+    }
+
+    fn refuse(&self, platform: &Platform, request: &HttpRequest, problem: Problem) -> HttpResponse {
+        let begun = Instant::now();
+        let response = gate::refuse(platform, request, problem);
+        self.metrics.observe_stray(request.method(), response.status(), begun.elapsed());
+        response
     }
 }

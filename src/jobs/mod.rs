@@ -3,6 +3,7 @@
 //! after each. Knows no HTTP and no store, and not what the work is.
 
 mod answer;
+mod counts;
 mod keys;
 mod record;
 mod runner;

@@ -108,6 +108,7 @@ impl Runner {
         let begun = Instant::now();
         loop {
             let Some(step) = self.step(work, &record.job).await else {
+                self.jobs.counts.failed_steps.inc();
                 return self.postpone(&record).await;
             };
             let job = &mut record.job;
@@ -164,6 +165,9 @@ impl Runner {
         if !self.jobs.finish(job, &self.holder, step, end).await? {
             return Ok(lost(job));
         }
+        let counts = &self.jobs.counts;
+        let ended = if end.0 == JobState::Failed { &counts.failed } else { &counts.finished };
+        ended.inc();
         tracing::info!(job = %job.id, kind = job.kind, state = end.0.word(), done = step.done, "a job has ended");
         Ok(None)
     }

@@ -1,5 +1,6 @@
 //! Jobs in the backend: starting and looking at them is for everybody, the rest for runners.
 
+use super::counts::Counts;
 use super::keys;
 use super::record::{self, FIELDS, Record};
 use super::scripts::{FINISH, FORGET, SAVE, START, TAKE};
@@ -10,6 +11,7 @@ use crate::base::deadline::Deadline;
 use crate::base::duration;
 use crate::base::text::TenantId;
 use crate::db::{Command, Error, Reply, SystemDb};
+use prometheus_client::registry::Registry;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -24,6 +26,7 @@ const FORGOTTEN: u64 = 100;
 pub struct Jobs {
     db: SystemDb,
     started: Arc<Notify>,
+    pub(super) counts: Counts,
 }
 
 /// Some of a list of jobs.
@@ -38,12 +41,17 @@ pub struct JobList {
 impl Jobs {
     /// Jobs over the server's own data.
     pub fn new(db: SystemDb) -> Jobs {
-        Jobs { db, started: Arc::default() }
+        Jobs { db, started: Arc::default(), counts: Counts::default() }
     }
 
     /// The same, for somebody who waits until then.
     pub fn by(&self, deadline: Deadline) -> Jobs {
-        Jobs { db: self.db.by(deadline), started: self.started.clone() }
+        Jobs { db: self.db.by(deadline), ..self.clone() }
+    }
+
+    /// Registers what is counted of them.
+    pub fn register(&self, registry: &mut Registry) {
+        self.counts.register(registry);
     }
 
     /// Starts a job, or answers the one of this kind and tenant that is not finished yet: starting twice is one job.
@@ -59,7 +67,11 @@ impl Jobs {
             .arg(id.as_str().to_owned())
             .arg(kind)
             .arg(tenant.map_or_else(String::new, TenantId::to_string));
-        let id = parse(&self.db.run(script).await?.text()?)?;
+        let started = parse(&self.db.run(script).await?.text()?)?;
+        if started == id {
+            self.counts.started.inc();
+        }
+        let id = started;
         let job = self.read(&id).await?.ok_or(Error::unexpected("a job that was just started"))?;
         self.started.notify_one();
         Ok(job)

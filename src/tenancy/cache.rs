@@ -7,6 +7,7 @@ use super::api_key::KeyId;
 use super::freshness::Epoch;
 use super::registry::Identity;
 use super::tenant::Tenant;
+use crate::base::lookups::Lookups;
 use crate::base::text::TenantId;
 use quick_cache::sync::Cache;
 use std::sync::Arc;
@@ -16,11 +17,14 @@ pub(super) struct Remembered {
     keys: Cache<KeyId, (Epoch, Identity)>,
     unknown: Cache<KeyId, Epoch>,
     tenants: Cache<TenantId, (Epoch, Arc<Tenant>)>,
+    /// Of keys that were presented.
+    pub(super) lookups: Lookups,
 }
 
 impl Remembered {
     pub(super) fn new(keys: usize, unknown: usize) -> Self {
-        Remembered { keys: Cache::new(keys), unknown: Cache::new(unknown), tenants: Cache::new(keys) }
+        let (tenants, lookups) = (Cache::new(keys), Lookups::default());
+        Remembered { keys: Cache::new(keys), unknown: Cache::new(unknown), tenants, lookups }
     }
 
     /// What is known of a key in this epoch: `Some(None)` that there is none, `None` nothing.

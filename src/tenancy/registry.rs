@@ -10,6 +10,7 @@ use super::last_used::LastUsed;
 use super::tenant::Tenant;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::deadline::Deadline;
+use crate::base::lookups::Lookups;
 use crate::base::text::TenantId;
 use crate::db::{Command, Error, Key, Outage, SystemDb};
 use bytes::Bytes;
@@ -93,6 +94,11 @@ impl Registry {
         Registry { db: self.db.by(deadline), ..self.clone() }
     }
 
+    /// How often a presented key was remembered, as one that is known or that nobody has.
+    pub fn lookups(&self) -> &Lookups {
+        &self.remembered.lookups
+    }
+
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
         self.db.now()
@@ -128,7 +134,9 @@ impl Registry {
                 (self.freshness.epoch(deadline).await?, place)
             }
         };
-        let known = match self.remembered.key(presented.id(), epoch) {
+        let remembered = self.remembered.key(presented.id(), epoch);
+        self.remembered.lookups.count(remembered.is_some());
+        let known = match remembered {
             Some(known) => known,
             None => {
                 if place.is_none() {

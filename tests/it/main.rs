@@ -19,6 +19,7 @@ mod harness;
 mod isolation;
 mod jobs;
 mod lost_changes;
+mod metrics;
 mod operations;
 mod outbound;
 mod overload;

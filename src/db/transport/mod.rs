@@ -8,6 +8,7 @@ pub mod memory;
 pub mod native;
 pub mod rest;
 pub mod stack;
+pub mod usage;
 
 use super::channel::Channel;
 use super::command::Batch;

@@ -28,6 +28,7 @@ use super::layers::timeout::Timeout;
 use super::memory::Memory;
 use super::native::Native;
 use super::rest::Rest;
+use super::usage::Used;
 use super::{RedisTransport, Subscriber};
 use crate::base::clock::Clock;
 use crate::db::command::{Batch, Command};
@@ -56,6 +57,8 @@ pub struct OneWay {
     pub subscriber: Arc<dyn Subscriber>,
     /// The way.
     pub door: Arc<Door>,
+    /// What tells how much of it is in use.
+    pub used: Arc<dyn Used>,
 }
 
 /// A stack with two.
@@ -103,13 +106,13 @@ pub fn both(native: (Native, Duration), rest: (Rest, Duration), pace: Pace, grou
 fn native_way(backend: Native, attempt: Duration, ground: Ground<'_>, outage: Option<&Outage>) -> OneWay {
     let backend = Arc::new(backend);
     let measured = Metrics::new(Timeout::new(backend.clone(), attempt), "native", ground.metrics);
-    ground.behind_door("native", measured, backend, outage)
+    ground.behind_door("native", measured, (backend.clone(), backend), outage)
 }
 
 fn rest_way(backend: Rest, attempt: Duration, ground: Ground<'_>, outage: Option<&Outage>) -> OneWay {
     let backend = Arc::new(backend);
     let merged = Pipelining::new(Arc::new(Metrics::new(backend.clone(), "rest", ground.metrics)), IN_FLIGHT);
-    ground.behind_door("rest", Timeout::new(merged, attempt), backend, outage)
+    ground.behind_door("rest", Timeout::new(merged, attempt), (backend.clone(), backend), outage)
 }
 
 impl Ground<'_> {
@@ -117,13 +120,13 @@ impl Ground<'_> {
         self,
         name: &'static str,
         inner: impl RedisTransport,
-        subscriber: Arc<dyn Subscriber>,
+        (subscriber, used): (Arc<dyn Subscriber>, Arc<dyn Used>),
         outage: Option<&Outage>,
     ) -> OneWay {
         let door = Arc::new(Door::new(name, self.clock.clone(), outage.cloned(), self.metrics.open(name)));
         let probe = Command::get(&database::system_key(self.prefix, &DOOR, &["probe"]));
         let transport = Arc::new(Breaker::new(inner, door.clone(), Batch::one(probe)));
-        OneWay { transport, subscriber, door }
+        OneWay { transport, subscriber, door, used }
     }
 
     fn alone(self, way: OneWay) -> OneWay {

@@ -2,7 +2,8 @@
 
 use super::answers::ofrep::Shape;
 use super::counts::Counts;
-use super::rules::{Fault, Flag, Ruleset, Variant};
+use super::reasons::Reasons;
+use super::rules::{Decision, Fault, Flag, Ruleset};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -24,6 +25,8 @@ pub struct Compiled {
     pub(super) length: usize,
     /// How often each variant was given.
     pub(super) counts: Arc<Counts>,
+    /// Why flags gave what they gave, of all tenants together.
+    pub(super) reasons: Arc<Reasons>,
     /// About how much memory it takes, in bytes.
     pub(super) weight: usize,
 }
@@ -43,6 +46,7 @@ impl Compiled {
             metadata: metadata.unwrap_or_default(),
             reads_clock,
             counts: Arc::new(Counts::of(&rules)),
+            reasons: Arc::default(),
             // Compiled rules are some ten times as large as their text.
             weight: 1000 + 10 * size,
             rules,
@@ -55,12 +59,14 @@ impl Compiled {
     }
 
     /// The flag of this index gave a variant, or left it to the code.
-    pub fn given(&self, flag: usize, variant: Option<&Variant>) {
-        self.counts.given(flag, variant);
+    pub fn given(&self, flag: usize, decision: &Decision<'_>) {
+        self.reasons.given(decision.reason);
+        self.counts.given(flag, decision.variant);
     }
 
     /// The evaluation of the flag of this index failed.
     pub fn failed(&self, flag: usize) {
+        self.reasons.failed();
         self.counts.failed(flag);
     }
 }

@@ -16,8 +16,10 @@ mod tests;
 use super::compiled::Compiled;
 use super::counts::Pending;
 use super::looks::{self, Found, Seen};
+use super::reasons::Reasons;
 use crate::base::clock::{Clock, Timestamp};
 use crate::base::deadline::Deadline;
+use crate::base::lookups::Lookups;
 use crate::base::sparing::Sparing;
 use crate::base::text::TenantId;
 use crate::db::{Database, Error, Outage, SystemDb};
@@ -97,6 +99,8 @@ pub struct Live {
     clock: Arc<dyn Clock>,
     outage: Outage,
     known: Cache<TenantId, Known, Weight>,
+    lookups: Lookups,
+    reasons: Arc<Reasons>,
     pending: Pending,
     /// When the last good look was started, in the clock's microseconds.
     looked: AtomicU64,
@@ -120,6 +124,8 @@ impl Live {
             clock,
             outage,
             known: Cache::with_weighter(1000, ROOM, Weight),
+            lookups: Lookups::default(),
+            reasons: Arc::default(),
             looked: AtomicU64::new(NEVER),
             findings: AtomicU64::new(0),
             looks: AtomicU64::new(0),
@@ -127,6 +133,16 @@ impl Live {
             watched: AtomicUsize::new(0),
             seen: tokio::sync::Mutex::default(),
         })
+    }
+
+    /// How often a tenant's flags were known here.
+    pub fn lookups(&self) -> &Lookups {
+        &self.lookups
+    }
+
+    /// Why flags gave what they gave.
+    pub(crate) fn reasons(&self) -> &Arc<Reasons> {
+        &self.reasons
     }
 
     /// A tenant's flags as they are, at most a second old; the last known where the backend cannot be asked. Costs no

@@ -11,6 +11,7 @@ mod document;
 mod keys;
 mod live;
 mod looks;
+mod reasons;
 pub mod routes;
 pub mod rules;
 mod scripts;

@@ -4,7 +4,7 @@
 -- ARGV  1 ref, 2 user, 3 data, 4 metadata, 5 policy, 6 ttl ms, 7 own ttl ms or 0, 8 absolute ttl ms or 0,
 --       9 limit or 0, 10 'reject' or 'evict_oldest', 11 family or '', 12 refresh ttl ms,
 --       13 fingerprint of the refresh secret, 14 how many further victims to name, then the victims' index members
--- Returns {'ok', times} | {'exists'} | {'remains'} (an ended or unreadable session has to be cleared first)
+-- Returns {'ok', how many victims it ended, times} | {'exists'} | {'remains'} (an ended or unreadable session has to be cleared first)
 --       | {'limit'} | {'evict', members…} (to be passed as victims; 100 are to be ended first) | {'elsewhere'} (the user has
 --       sessions in other partitions, which have to be counted too)
 local S, U, N, X, F, H = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -77,4 +77,4 @@ if family ~= '' then
   redis.call('PEXPIREAT', F, text(t.kept))
 end
 keep(S, U, N, X, ref, user, t)
-return { 'ok', format_times(t) }
+return { 'ok', text(#victims), format_times(t) }

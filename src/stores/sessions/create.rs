@@ -4,18 +4,19 @@
 //! exact: one script counts, evicts and creates. Across partitions it is as good as counting first and
 //! creating after can be.
 
+use super::counts::Became;
 use super::id::SessionId;
 use super::keys::{self, SessionKeys};
 use super::record::{Found, HEAD, Head, Named, Record};
 use super::refresh_token::Token;
 use super::revoke::{Victim, Why};
 use super::scripts;
-use super::store::{ATTEMPTS, Noted, Sessions, answer, pause, times};
+use super::store::{self, ATTEMPTS, Noted, Sessions, answer, pause};
 use super::types::{CreateOutcome, Error, NewSession, RefreshToken};
 use crate::base::clock::Timestamp;
 use crate::base::duration::millis;
 use crate::base::text::Name;
-use crate::db::{self, Command, Partition};
+use crate::db::{self, Command, Partition, Reply};
 use crate::tenancy::SessionLimitPolicy;
 use std::time::Duration;
 
@@ -47,7 +48,9 @@ impl Sessions {
             match word.as_str() {
                 "ok" => {
                     self.upkeep.wrote(&self.db, at);
-                    let times = times(rest)?;
+                    let [evicted, times] = Reply::Array(rest).array_of()?;
+                    self.upkeep.counts().count(Became::Evicted, evicted.count()?);
+                    let times = store::times(vec![times])?;
                     let refresh = token.map(|token| RefreshToken {
                         token: token.text(),
                         expires_at: Timestamp::from_millis(times.kept_until),
@@ -63,7 +66,7 @@ impl Sessions {
                     let here = |reply: db::Reply| reply.text().map(|member| (at, member));
                     let members = rest.into_iter().map(here).collect::<Result<Vec<_>, _>>()?;
                     if members.len() >= EVICTED_AT_ONCE {
-                        self.revoke_members(&new.user_id, members, None, Why::Room).await?;
+                        self.evict(&new.user_id, members).await?;
                         victims.clear();
                     } else {
                         let families = self.families(&members).await?;
@@ -137,8 +140,15 @@ impl Sessions {
         }
         members.sort_unstable_by(|(_, a), (_, b)| a.cmp(b));
         members.truncate(members.len() + 1 - limit);
-        self.revoke_members(user, members, None, Why::Room).await?;
+        self.evict(user, members).await?;
         Ok(true)
+    }
+
+    /// Ends sessions of a user to make room.
+    async fn evict(&self, user: &Name, members: Vec<(Partition, String)>) -> Result<(), Error> {
+        let (ended, _) = self.revoke_members(user, members, None, Why::Room).await?;
+        self.upkeep.counts().count(Became::Evicted, ended);
+        Ok(())
     }
 
     /// Clears what lies under an id without being a live session: one that only waits for its refresh token,

@@ -9,6 +9,7 @@
 //! its own indexes, so each script has all its keys in one place.
 
 mod bodies;
+mod counts;
 mod create;
 mod id;
 mod json;
@@ -29,6 +30,7 @@ mod upkeep;
 mod write;
 
 pub use crate::base::json_object::{JsonObject, ObjectPatch};
+pub use counts::SessionCounts;
 pub use id::{SessionId, SessionRef};
 pub use keys::FAMILIES;
 pub use scripts::SCRIPTS;

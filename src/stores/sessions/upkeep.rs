@@ -5,12 +5,13 @@
 //! nothing is left there. Where every process that knew a partition has gone, what remains is cleared after
 //! the next write there. Until then no list shows it, and it costs nothing but its memory.
 
+use super::counts::{Became, SessionCounts};
 use super::{keys, scripts};
 use crate::base::text::TenantId;
 use crate::db::{self, Command, Delivery, Key, Partition, Reply, TenantDb};
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
 
 /// How many tenants are remembered.
 const TENANTS: usize = 16_384;
@@ -31,18 +32,23 @@ type Due = BTreeMap<Partition, u64>;
 /// Shared by all session stores of a process.
 #[derive(Default)]
 pub struct Upkeep {
-    unreadable: AtomicU64,
+    counts: Arc<SessionCounts>,
     written: Mutex<HashMap<TenantId, (TenantDb, Due)>>,
 }
 
 impl Upkeep {
+    /// What became of sessions.
+    pub fn counts(&self) -> &Arc<SessionCounts> {
+        &self.counts
+    }
+
     /// How many times a stored session could not be read.
     pub fn unreadable(&self) -> u64 {
-        self.unreadable.load(Ordering::Relaxed)
+        self.counts.of(Became::Unreadable)
     }
 
     pub(super) fn count_unreadable(&self) {
-        self.unreadable.fetch_add(1, Ordering::Relaxed);
+        self.counts.count(Became::Unreadable, 1);
         tracing::warn!("a stored session cannot be read; it is treated as absent");
     }
 
@@ -126,6 +132,9 @@ impl Upkeep {
             for ((partition, ended), reply) in found.into_iter().zip(replies) {
                 let count = reply.count()?;
                 cleared += count;
+                // What is noted of partitions is cleared with them.
+                let sessions = ended.iter().filter(|member| !member.starts_with('p')).count() as u64;
+                self.counts.count(Became::Expired, count.min(sessions));
                 if count > 0 && ended.len() == PER_SCRIPT {
                     due.push(partition);
                 } else if count < ended.len() as u64 {

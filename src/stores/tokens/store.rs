@@ -93,6 +93,7 @@ impl Tokens {
         let lease = lease.map(LeaseId::digest);
         Ok(match self.records.write(&name, &content, asked, lease.as_deref(), MOST_TOKENS).await? {
             Written::Done { version, key, created, updated } => {
+                self.metrics.sealed();
                 if !is_refreshable && new.expires_at.is_some() {
                     self.expiring.expect(&self.records, name.partition());
                 }

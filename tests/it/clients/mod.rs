@@ -148,9 +148,9 @@ async fn answers(app: &App, class: &str) -> u64 {
 /// The same of another endpoint.
 async fn answers_of(app: &App, path: &str, class: &str) -> u64 {
     let text = app.anyone().get("/metrics").await.text;
-    let labels = [format!("path=\"{path}\""), format!("status=\"{class}\""), "method=\"POST\"".to_owned()];
-    let mut lines = text.lines().filter(|line| line.starts_with("agentapi_http_answers_total{"));
-    let line = lines.find(|line| labels.iter().all(|label| line.contains(label)));
-    let value = line.and_then(|line| line.rsplit(' ').next()?.parse().ok());
-    value.unwrap_or_else(|| panic!("no {labels:?} among the metrics"))
+    let lines = text.lines().filter(|line| line.starts_with("http_server_request_duration_seconds_count{"));
+    let (route, status) = (format!("http_route=\"{path}\""), format!("http_response_status_code=\"{}", &class[..1]));
+    let labels = [route, status, "http_request_method=\"POST\"".to_owned()];
+    let lines = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+    lines.map(|line| line.rsplit(' ').next().and_then(|value| value.parse::<u64>().ok()).expect("a count")).sum()
 }

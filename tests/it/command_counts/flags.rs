@@ -5,6 +5,7 @@ use agentapi::base::deadline::Deadline;
 use agentapi::base::precondition::Precondition;
 use agentapi::base::text::TenantId;
 use agentapi::db::{Database, Outage};
+use agentapi::stores::flags::rules::{Decision, Reason};
 use agentapi::stores::flags::{Flags, Live, Put};
 use agentapi::tenancy::SteadyClock;
 use serde_json::json;
@@ -35,6 +36,6 @@ pub async fn every_operation(counter: &mut Counter, database: &Database) {
     let days = counter.count("read how often a flag gave what, over 7 days", flags.evaluations(&key, 7)).await;
     assert_eq!(days.0.unwrap().len(), 7);
     let compiled = live.current(&tenant, Deadline::NONE).await.unwrap().compiled;
-    compiled.given(0, None);
+    compiled.given(0, &Decision { variant: None, reason: Reason::Default });
     counter.count("add what was counted of a tenant's flags", live.flush()).await;
 }

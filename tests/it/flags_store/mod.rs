@@ -90,7 +90,7 @@ async fn evaluate(live: &Arc<Live>, tenant: &TenantId) {
     let arena = Arena::new();
     for (index, flag) in current.compiled.rules.flags().enumerate() {
         let decision = flag.evaluate(&Context::empty(&arena), 0).unwrap();
-        current.compiled.given(index, decision.variant);
+        current.compiled.given(index, &decision);
     }
 }
 

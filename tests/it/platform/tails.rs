@@ -98,5 +98,5 @@ async fn what_was_asked_of_a_tail_is_counted_by_its_pattern() {
     let app = App::with_rows(&[], rows);
     app.anyone().post("/tails/of/canary/of/a/name", json!({})).await.expect(StatusCode::OK);
     let text = app.anyone().get("/metrics").await.text;
-    assert!(text.contains(r#"path="/tails/of/{name}""#) && !text.contains("canary"), "{text}");
+    assert!(text.contains(r#"http_route="/tails/of/{name}""#) && !text.contains("canary"), "{text}");
 }

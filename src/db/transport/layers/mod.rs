@@ -3,6 +3,7 @@
 pub mod breaker;
 pub mod either_way;
 pub mod failover;
+mod kinds;
 pub mod metrics;
 pub mod pipelining;
 pub mod retry;

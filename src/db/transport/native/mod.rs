@@ -15,21 +15,26 @@ mod subscription;
 
 pub use settings::{NativeSettings, TlsFiles, UnusableSettings};
 
-use super::{Execution, RedisTransport, Subscriber, Subscribing};
+use super::usage::{Open, Usage, Used};
+use super::{Execution, Messages, RedisTransport, Subscriber, Subscribing};
 use crate::db::channel::Channel;
 use crate::db::command::{Batch, Command};
 use crate::db::error::{Delivery, Error};
 use crate::db::reply::Reply;
 use bytes::BytesMut;
+use futures_util::StreamExt;
 use link::Link;
 use pool::Pool;
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Any Redis, over its own protocol.
 pub struct Native {
     pool: Pool,
     silence: Duration,
+    listeners: Open,
+    script_misses: AtomicU64,
 }
 
 impl Native {
@@ -38,7 +43,8 @@ impl Native {
     /// # Errors
     /// When the settings cannot be used: a malformed URL, or certificates that cannot be read.
     pub fn new(settings: NativeSettings) -> Result<Self, UnusableSettings> {
-        Ok(Native { pool: Pool::new(settings)?, silence: subscription::SILENCE })
+        let (pool, silence) = (Pool::new(settings)?, subscription::SILENCE);
+        Ok(Native { pool, silence, listeners: Open::default(), script_misses: AtomicU64::new(0) })
     }
 
     /// The same, whose subscriptions ask their peer after so long a silence, and give it a quarter of that to answer.
@@ -54,7 +60,7 @@ impl Native {
                 let place = link.lane(commands.len()).await;
                 let replies = match batch.is_atomic() {
                     true => transaction(&link, commands).await,
-                    false => pipeline(&link, commands).await,
+                    false => pipeline(&link, commands, &self.script_misses).await,
                 };
                 drop(place);
                 replies
@@ -72,7 +78,24 @@ impl RedisTransport for Native {
 impl Subscriber for Native {
     fn subscribe(&self, channel: &Channel) -> Subscribing {
         let ((endpoint, limit), silence, channel) = (self.pool.way(), self.silence, channel.clone());
-        Box::pin(async move { subscription::subscribe(&endpoint, limit, silence, channel.as_str()).await })
+        let held = self.listeners.one();
+        Box::pin(async move {
+            let messages = subscription::subscribe(&endpoint, limit, silence, channel.as_str()).await?;
+            // Held as long as they are.
+            Ok(messages.map(move |message| held.with(message)).boxed() as Messages)
+        })
+    }
+}
+
+impl Used for Native {
+    fn usage(&self) -> Usage {
+        let (connections, most) = self.pool.connections();
+        Usage {
+            connections,
+            most_connections: Some(most),
+            listeners: self.listeners.now(),
+            script_misses: self.script_misses.load(Relaxed),
+        }
     }
 }
 
@@ -100,7 +123,7 @@ fn is_unknown_script(command: &Command, reply: &Reply) -> bool {
 }
 
 /// Sends all, then again, whole, the scripts that the server did not know: those did not run.
-async fn pipeline(link: &Link, commands: &[Command]) -> Result<Vec<Reply>, Error> {
+async fn pipeline(link: &Link, commands: &[Command], script_misses: &AtomicU64) -> Result<Vec<Reply>, Error> {
     let write = |out: &mut BytesMut| commands.iter().for_each(|command| encode(command, Form::Digest, out));
     let mut replies = link.call(commands.len(), write).await?;
     let mut again: Vec<(&Command, &mut Reply)> = Vec::new();
@@ -110,6 +133,7 @@ async fn pipeline(link: &Link, commands: &[Command]) -> Result<Vec<Reply>, Error
         }
     }
     if !again.is_empty() {
+        script_misses.fetch_add(again.len() as u64, Relaxed);
         let write = |out: &mut BytesMut| again.iter().for_each(|(command, _)| encode(command, Form::Text, out));
         let others_ran = again.len() < commands.len();
         let answers = link.call(again.len(), write).await.map_err(|error| match error.delivery {

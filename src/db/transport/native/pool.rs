@@ -64,6 +64,14 @@ impl Pool {
         (self.endpoint.clone(), self.connection_timeout)
     }
 
+    /// How many connections are open, and the most there may be.
+    pub(super) fn connections(&self) -> (u64, u64) {
+        let is_open =
+            |opening: &Opening| opening.peek().is_some_and(|it| it.as_ref().is_ok_and(|link| !link.has_ended()));
+        let open = self.slots.iter().filter(|slot| slot.lock().as_ref().is_some_and(is_open)).count();
+        (open as u64, self.slots.len() as u64)
+    }
+
     /// This thread's connection, opened if need be.
     pub(super) async fn take(&self) -> Result<Link, Error> {
         let (slot, link) = self.local();

@@ -22,13 +22,16 @@ mod wording;
 pub use settings::{MAX_REPLY_BYTES, RestError, RestSettings, RestUrl};
 pub use wording::KeyLocking;
 
-use super::{Execution, RedisTransport, Subscriber, Subscribing};
+use super::usage::{Open, Usage, Used};
+use super::{Execution, Messages, RedisTransport, Subscriber, Subscribing};
 use crate::base::duration;
 use crate::db::{Batch, Channel, Command, Delivery, Error, ErrorKind, Reply, TOO_LONG};
+use futures_util::StreamExt;
 use mark::Marks;
 use reqwest::header::{ACCEPT, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode, Url};
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use sync_token::{SYNC_TOKEN, SyncToken};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -59,6 +62,9 @@ pub struct Rest {
     marks: Marks,
     large: Semaphore,
     silence: Duration,
+    requests: Open,
+    listeners: Open,
+    script_misses: AtomicU64,
 }
 
 /// How scripts go into a request.
@@ -88,6 +94,9 @@ impl Rest {
             marks: Marks::new(),
             large: Semaphore::new(1),
             silence: event_stream::SILENCE,
+            requests: Open::default(),
+            listeners: Open::default(),
+            script_misses: AtomicU64::new(0),
         })
     }
 
@@ -124,6 +133,7 @@ impl Rest {
             if again.is_empty() {
                 break;
             }
+            self.script_misses.fetch_add(again.len() as u64, Relaxed);
             let answers = self.send(&self.pipeline, &again, scripts, deadline).await.map_err(|error| {
                 let others_ran = again.len() < commands.len();
                 let known = error.delivery != Delivery::NotSent || !others_ran;
@@ -152,6 +162,7 @@ impl Rest {
         if time_left.is_zero() {
             return Err(Error::new(ErrorKind::TimedOut, Delivery::NotSent));
         }
+        let _under_way = self.requests.one();
         let (turn, token) = self.sync.begin();
         let mut request = self.client.post(endpoint.clone()).timeout(time_left).body(body);
         if let Some(token) = token {
@@ -246,14 +257,28 @@ impl Subscriber for Rest {
     fn subscribe(&self, channel: &Channel) -> Subscribing {
         let request = self.client.post(self.url.subscription(channel.as_str())).header(ACCEPT, "text/event-stream");
         let (limit, silence, channel) = (self.command_timeout, self.silence, channel.clone());
+        let held = self.listeners.one();
         let subscribed = async move {
             let response = request.send().await.map_err(|error| without_answer(&error))?;
-            event_stream::messages(response, silence, channel.as_str()).await
+            let messages = event_stream::messages(response, silence, channel.as_str()).await?;
+            // Held as long as they are.
+            Ok(messages.map(move |message| held.with(message)).boxed() as Messages)
         };
         Box::pin(async move {
             let late = Error::new(ErrorKind::TimedOut, Delivery::Unknown);
             timeout(limit, subscribed).await.map_err(|_| late)?
         })
+    }
+}
+
+impl Used for Rest {
+    fn usage(&self) -> Usage {
+        Usage {
+            connections: self.requests.now(),
+            most_connections: None,
+            listeners: self.listeners.now(),
+            script_misses: self.script_misses.load(Relaxed),
+        }
     }
 }
 

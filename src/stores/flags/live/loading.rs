@@ -17,7 +17,9 @@ static UNREADABLE: Sparing = Sparing::new();
 impl Live {
     /// A tenant's flags: those that are known, else read now.
     pub(super) async fn known(&self, tenant: &TenantId, deadline: Deadline) -> Result<Known, Error> {
-        if let Some(known) = self.known.get(tenant) {
+        let known = self.known.get(tenant);
+        self.lookups.count(known.is_some());
+        if let Some(known) = known {
             return Ok(known);
         }
         let findings = self.findings.load(Ordering::Acquire);
@@ -104,6 +106,7 @@ impl Live {
         };
         let compile = move || compiled(&version, &digest, document);
         let compiled = tokio::task::spawn_blocking(compile).await.ok().flatten();
+        let compiled = compiled.map(|compiled| Compiled { reasons: self.reasons.clone(), ..compiled });
         compiled.ok_or_else(|| {
             if let Some(left_out) = UNREADABLE.line() {
                 tracing::error!(left_out, "a stored set of flags cannot be read by this version");

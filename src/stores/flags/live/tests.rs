@@ -5,6 +5,7 @@ use crate::base::text::Name;
 use crate::db::transport::memory::Memory;
 use crate::db::transport::{Execution, RedisTransport};
 use crate::db::{BackendClock, Batch, Command, Delivery, ErrorKind};
+use crate::stores::flags::rules::{Decision, Reason};
 use crate::stores::flags::{Flags, keys};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -364,7 +365,8 @@ async fn who_was_told_of_a_configuration_by_another_server_is_given_it() {
 /// Evaluates the flag so often.
 fn give(current: &Current, times: usize) {
     for _ in 0..times {
-        current.compiled.given(0, current.compiled.rules.flag("f").unwrap().variants().first());
+        let variant = current.compiled.rules.flag("f").unwrap().variants().first();
+        current.compiled.given(0, &Decision { variant, reason: Reason::Static });
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>,
     });
     match decided? {
         Ok(decision) => {
-            compiled.given(index, decision.variant);
+            compiled.given(index, &decision);
             Ok(json_text(&mut HttpResponse::Ok(), |out| {
                 if let Some(shape) = compiled.shapes.get(index) {
                     shape.write(&decision, is_stale, out);
@@ -128,7 +128,7 @@ async fn write_all(compiled: &Compiled, is_stale: bool, context: &Context<'_>, n
         }
         match flag.evaluate(context, now) {
             Ok(decision) => {
-                compiled.given(index, decision.variant);
+                compiled.given(index, &decision);
                 shape.write(&decision, is_stale, out);
             }
             Err(failure) => {

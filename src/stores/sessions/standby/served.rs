@@ -1,6 +1,7 @@
 //! The sessions of a tenant as a handler gets them: from the backend, or from whoever stands in for it. Which of the
 //! two is decided when they are opened, so that a server without an outage pays for one branch.
 
+use super::super::counts::Counted;
 use super::super::id::{SessionId, SessionRef};
 use super::super::store::Sessions;
 use super::super::types::{
@@ -45,11 +46,21 @@ impl Served {
 
     /// As [`Sessions::revoke_all`].
     pub async fn revoke_all(&self, user: &Name, except: Option<&SessionRef>) -> Result<u64, Error> {
-        match self {
+        let revoked = match self {
             Served::Backend(sessions) => sessions.revoke_all(user, except).await,
             Served::Shared(sessions) => sessions.revoke_all_everywhere(user, except).await,
             Served::Local(standing) => Box::pin(standing.revoke_all(user, except)).await,
-        }
+        };
+        self.counted(revoked)
+    }
+
+    /// The same outcome, once it is counted.
+    fn counted<T: Counted>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        let sessions = match self {
+            Served::Backend(sessions) | Served::Shared(sessions) => sessions,
+            Served::Local(standing) => &standing.backend,
+        };
+        outcome.inspect(|outcome| outcome.count_in(sessions.upkeep.counts()))
     }
 }
 
@@ -63,31 +74,37 @@ impl Sessions {
 
 /// Methods of [`Sessions`]. What stands in is boxed, as it is rare and large: every request would carry the room for it.
 macro_rules! picked {
-    ($($name:ident($($argument:ident: $type:ty),*) -> $outcome:ty;)*) => {
+    ($how:ident: $($name:ident($($argument:ident: $type:ty),*) -> $outcome:ty;)*) => {
         impl Served {$(
             #[doc = concat!("As [`Sessions::", stringify!($name), "`].")]
             pub async fn $name(&self, $($argument: $type),*) -> Result<$outcome, Error> {
-                match self {
+                let outcome = match self {
                     Served::Backend(sessions) | Served::Shared(sessions) => sessions.$name($($argument),*).await,
                     Served::Local(standing) => Box::pin(standing.$name($($argument),*)).await,
-                }
+                };
+                picked!(@$how self, outcome)
             }
         )*}
     };
+    (@plain $served:ident, $outcome:ident) => { $outcome };
+    (@counted $served:ident, $outcome:ident) => { $served.counted($outcome) };
 }
 
-picked! {
-    create(new: NewSession) -> CreateOutcome;
+picked! { plain:
     read(id: &SessionId, touch: Touch) -> Option<Session>;
     exists(id: &SessionId) -> bool;
     read_many(ids: &[SessionId]) -> Vec<Option<Session>>;
-    put(id: &SessionId, put: PutSession, only: &Precondition) -> PutOutcome;
     patch(id: &SessionId, patch: &PatchSession, only: &Precondition) -> PatchOutcome;
     extend(id: &SessionId, ttl: Option<Duration>, only: &Precondition) -> RenewOutcome;
     rotate(id: &SessionId, only: &Precondition) -> RenewOutcome;
+    list(before: Option<&Cursor>, limit: usize) -> Page;
+    list_user(user: &Name, before: Option<&Cursor>, limit: usize) -> Page;
+}
+
+picked! { counted:
+    create(new: NewSession) -> CreateOutcome;
+    put(id: &SessionId, put: PutSession, only: &Precondition) -> PutOutcome;
     refresh(token: &str) -> RefreshOutcome;
     revoke(at: &SessionRef, only: &Precondition) -> RevokeOutcome;
     revoke_many(sessions: &[SessionRef]) -> u64;
-    list(before: Option<&Cursor>, limit: usize) -> Page;
-    list_user(user: &Name, before: Option<&Cursor>, limit: usize) -> Page;
 }
