@@ -2,7 +2,12 @@
 
 use super::{shown, two_ways, use_it};
 use crate::harness::app::{App, On};
+use crate::harness::backend::{native, rest};
+use crate::harness::listening::{over, resumed};
 use crate::harness::redis_server::RedisServer;
+use crate::harness::rest_double::RestDouble;
+use agentapi::db::transport::usage::Used;
+use agentapi::db::transport::{RedisTransport, Subscriber};
 use reqwest::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
@@ -100,7 +105,41 @@ async fn calls_and_commands_are_counted_at_each_door_they_pass() {
     assert_eq!((of("agentapi_backend_connections_limit"), of("agentapi_backend_breaker_open")), (10.0, 0.0));
     let connections = of("agentapi_backend_connections");
     assert!((1.0..=10.0).contains(&connections), "{connections}");
-    assert!(of("agentapi_backend_listeners") >= 1.0);
+}
+
+#[tokio::test]
+async fn who_listens_is_counted_for_as_long_as_they_do() {
+    async fn listen(backend: Arc<impl RedisTransport + Subscriber + Used>) {
+        let system = over(backend.clone(), backend.clone(), "t");
+        for _ in 0..2 {
+            let listeners = [resumed(&system).await, resumed(&system).await];
+            assert_eq!(backend.usage().listeners, 2);
+            drop(listeners);
+            assert_eq!(backend.usage().listeners, 0);
+        }
+    }
+    let redis = RedisServer::shared();
+    let double = RestDouble::start(redis.port(), "token");
+    listen(Arc::new(native(&redis.url()))).await;
+    listen(Arc::new(rest(&double.url(), "token"))).await;
+}
+
+#[tokio::test]
+async fn scripts_that_the_backend_has_forgotten_are_counted() {
+    let redis = Arc::new(RedisServer::start());
+    let app = App::over(redis.clone(), &[]);
+    let tenant = app.tenant().await;
+    let misses = async || shown(&app).await.sum("agentapi_backend_script_misses_total", &[("door", "native")]);
+    let create = async || tenant.post("/v1/sessions", json!({"user_id": "u"})).await.expect(StatusCode::CREATED);
+    create().await;
+    let before = misses().await;
+    create().await;
+    assert_eq!(misses().await, before, "it is known");
+    let client = redis::Client::open(redis.url()).expect("a URL");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("a connection");
+    redis::cmd("SCRIPT").arg("FLUSH").query_async::<()>(&mut connection).await.expect("an answer");
+    create().await;
+    assert_eq!(misses().await, before + 1.0);
 }
 
 #[tokio::test]

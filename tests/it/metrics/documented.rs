@@ -14,7 +14,8 @@ async fn the_generated_table_of_metrics_is_what_running_servers_show() {
     let mut now = format!("{by_hand}{TABLE}\n| metric | type | labels | what |\n|---|---|---|---|\n");
     for (name, metric) in everything().await.0 {
         let labels: Vec<String> = metric.labels().into_iter().map(|label| format!("`{label}`")).collect();
-        writeln!(now, "| `{name}` | {} | {} | {} |", metric.kind, labels.join(" "), metric.help).expect("a line");
+        writeln!(now, "| `{name}` | {} | {} | {} |", metric.kind, labels.join(" "), metric.help.trim_end_matches('.'))
+            .expect("a line");
     }
     // Redis tells of its limit only where it has one.
     let used = now.find("| `agentapi_redis_memory_used_bytes`").expect("its row");
