@@ -12,6 +12,7 @@ mod same_database;
 mod server_report;
 mod stores;
 mod tenant_deletion;
+mod traces;
 mod upkeep;
 
 use crate::admin::{self, BackupRetention};
@@ -41,6 +42,7 @@ use std::time::{Duration, Instant};
 use stores::{Ground, Stores};
 use tenant_deletion::TenantDeletion;
 use tokio::runtime::Handle;
+use traces::Traces;
 
 pub use backend::StartError;
 
@@ -69,6 +71,7 @@ pub struct Application {
     draining: Draining,
     admission: Arc<Admission>,
     request_limit: Option<Arc<Limit>>,
+    traces: Option<Traces>,
 }
 
 impl Application {
@@ -89,7 +92,9 @@ impl Application {
         let admission = Arc::new(admission);
         admission.register(&mut metrics);
         process_metrics::register(&mut metrics);
-        let backend = backend::open(&config, &clock, &backend_metrics)?;
+        let traces = config.traces.as_ref().map(Traces::start).transpose().map_err(|_| StartError::Traces)?;
+        let tracer = traces.as_ref().map(Traces::tracer);
+        let backend = backend::open(&config, &clock, &backend_metrics, tracer.as_ref())?;
         let backend_clock = BackendClock::new(clock.clone());
         let database = Database::new(backend.transport, &config.key_prefix, backend_clock.clone());
         let database = database.heard_over(backend.subscriber);
@@ -155,6 +160,7 @@ impl Application {
             http_metrics,
             draining,
             admission,
+            traces,
         })
     }
 
@@ -221,6 +227,9 @@ impl Application {
         };
         let counted = tokio::time::timeout(patience, self.stores.live_flags.flush());
         let (refreshed, (), counted) = tokio::join!(refreshed, handed_over, counted);
+        if let Some(traces) = self.traces.clone() {
+            traces.finish(patience).await;
+        }
         if counted.is_err() {
             tracing::warn!("evaluations of flags were still being counted when the server ended");
         }
@@ -264,6 +273,7 @@ impl Site for Application {
             self.draining.clone(),
             self.admission.clone(),
         );
+        let platform = platform.traced_by(self.traces.as_ref().map(Traces::tracer));
         match self.request_limit.clone() {
             Some(limit) => platform.limited_by(limit, QuotaFields { legacy: self.config.rate_limits.legacy_headers }),
             None => platform,

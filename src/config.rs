@@ -1,6 +1,7 @@
 //! The configuration of the whole process, read from the environment in one place.
 
 mod backend;
+mod traces;
 
 use crate::base::duration;
 use crate::base::env::{Env, Variable};
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use backend::BackendSettings;
+pub use traces::TraceSettings;
 
 /// Everything.
 #[derive(Clone)]
@@ -57,6 +59,8 @@ pub struct Config {
     pub metrics_tenants: Option<usize>,
     /// How to log.
     pub log: LogSettings,
+    /// Where traces go, if anywhere.
+    pub traces: Option<TraceSettings>,
 }
 
 /// How to log.
@@ -149,6 +153,7 @@ impl Config {
         );
         let trusted_proxies = env.parsed(proxies, "is not a list of addresses and CIDR ranges", TrustedProxies::parse);
         let log = log(env);
+        let traces = TraceSettings::read(env);
         let metrics_token = env.secret(Variable::new("METRICS_TOKEN", "Bearer token that protects /metrics."));
         let tenants = "Whether /metrics names tenants: none, or top:N (N from 1 to 100) for the N that ask most, all others as one.";
         let tenants = Variable::new("METRICS_TENANTS", tenants).default("none");
@@ -176,6 +181,7 @@ impl Config {
             metrics_token,
             metrics_tenants: metrics_tenants.flatten(),
             log,
+            traces,
         }
     }
 }

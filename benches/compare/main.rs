@@ -16,11 +16,12 @@
 //! way than was meant ends the run.
 //!
 //! `./bench overload` measures something else: what is served when ten times too much is asked for; `./bench flags`
-//! evaluating feature flags; `./bench vault` sealing and opening alone.
+//! evaluating feature flags; `./bench observed` what logs and traces cost; `./bench vault` sealing and opening alone.
 
 mod ceiling;
 mod flags;
 mod load;
+mod observed;
 mod overload;
 mod posts;
 mod processes;
@@ -48,7 +49,9 @@ fn main() -> Result<(), Failure> {
         ["ceiling", port, redis] => ceiling::serve(port.parse()?, redis.parse()?),
         ["stand-in", port, redis] => stand_in::serve(port.parse()?, redis.parse()?),
         ["constant", port, length] => flags::serve_constant(port.parse()?, length.parse()?),
+        ["collector", port, _] => observed::serve_collector(port.parse()?),
         ["flags"] => flags::run(),
+        ["observed"] => observed::run(),
         ["overload"] => overload::run(),
         ["vault"] => vault::in_process(&mut std::io::stdout().lock()),
         _ => compare(),

@@ -14,6 +14,7 @@ use crate::db::transport::stack::{Ground, OneWay};
 use crate::db::transport::usage::Used;
 use crate::db::transport::{RedisTransport, Subscriber, stack};
 use crate::db::{BackendClock, Database, Outage};
+use opentelemetry_sdk::trace::SdkTracer;
 use std::sync::Arc;
 
 /// Why the application cannot be built.
@@ -28,6 +29,9 @@ pub enum StartError {
     /// The REST backend's settings cannot be used.
     #[error("the REST backend: {0}")]
     Rest(#[from] RestError),
+    /// What sends traces cannot be made; why, may hold what must not be shown.
+    #[error("OTEL_EXPORTER_OTLP_ENDPOINT and OTEL_EXPORTER_OTLP_HEADERS cannot be used")]
+    Traces,
 }
 
 /// What was opened.
@@ -49,7 +53,12 @@ pub(super) struct Backend {
     pub(super) same_database: Option<SameDatabase>,
 }
 
-pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMetrics) -> Result<Backend, StartError> {
+pub(super) fn open(
+    config: &Config,
+    clock: &Arc<dyn Clock>,
+    metrics: &BackendMetrics,
+    tracer: Option<&SdkTracer>,
+) -> Result<Backend, StartError> {
     let mut embedded = Vec::new();
     let mut memory = || {
         let backend = Arc::new(Memory::new(clock.clone()));
@@ -88,6 +97,8 @@ pub(super) fn open(config: &Config, clock: &Arc<dyn Clock>, metrics: &BackendMet
         }
     };
     let is_embedded = matches!(config.backend, BackendSettings::Memory);
-    let sessions = if config.sessions_in_memory && !is_embedded { memory().0 } else { transport.clone() };
+    let transport = stack::traced(transport, tracer);
+    let apart = (config.sessions_in_memory && !is_embedded).then(|| stack::traced(memory().0, tracer));
+    let sessions = apart.unwrap_or_else(|| transport.clone());
     Ok(Backend { transport, subscriber, sessions, embedded, doors, used, outage, same_database })
 }

@@ -14,7 +14,7 @@ mod streams;
 
 use super::busiest::Busiest;
 use super::endpoint::Access;
-use super::gate::PlatformSettings;
+use super::platform::PlatformSettings;
 use super::problem::Problem;
 use crate::base::code::Code;
 use crate::base::text::TenantId;

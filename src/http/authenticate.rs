@@ -1,7 +1,7 @@
 //! From a request to its [`Principal`], before anything else of it is read.
 
 use super::endpoint::{Access, Endpoint, InOutage};
-use super::gate::Platform;
+use super::platform::Platform;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
 use super::query::TOKEN;

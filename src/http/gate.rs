@@ -1,137 +1,37 @@
 //! The walk of one request: who, may they, what is asked, the handler, the answer. Everything that holds
 //! for every endpoint stands here once.
 
-use super::admission::{Admission, Entrance, Load, Slot, StreamPlace};
+use super::admission::{Load, Slot};
 use super::authenticate::authenticate;
 use super::body;
 use super::endpoint::{Access, Endpoint};
 use super::idempotency;
 use super::large;
-use super::metrics::{EndpointMetrics, HttpMetrics};
-use super::ports::{IdempotencyRecords, RequestLimit, RequestStanding};
+use super::metrics::EndpointMetrics;
+use super::platform::Platform;
+use super::ports::RequestStanding;
 use super::principal::Principal;
 use super::problem::Problem;
 use super::query::Query;
-use super::quota::QuotaFields;
-use super::request_limit::Limited;
 use super::request_log;
 use super::server::Draining;
+use super::span;
 use super::trace::{self, Trace};
 use crate::base::code::Code;
 use crate::base::deadline::Deadline;
-use crate::base::id;
-use crate::base::patience::Patience;
-use crate::base::secret::Secret;
-use crate::tenancy::{Registry, Tenant};
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use futures_util::FutureExt;
+use opentelemetry::trace::FutureExt as _;
 use std::cell::{Cell, OnceCell};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
-
-/// What the platform is told.
-#[derive(Debug, Clone)]
-pub struct PlatformSettings {
-    /// The largest request body, in bytes.
-    pub max_body_bytes: usize,
-    /// The most requests in flight at one time, over all workers.
-    pub max_in_flight: u32,
-    /// The longest that one request may take, its body included.
-    pub request_timeout: Duration,
-    /// The admin key; without one there is no admin API.
-    pub admin_key: Option<Secret>,
-    /// The most event streams open at one time, over all workers.
-    pub max_event_streams: u32,
-    /// A tenant's part of them.
-    pub max_event_streams_of_tenant: u32,
-    /// How long nothing may be sent on an event stream.
-    pub event_heartbeat: Duration,
-    /// Whether something stands in for sessions while the backend cannot be asked.
-    pub sessions_stand_in: bool,
-}
-
-/// What every request needs, one per worker.
-pub struct Platform {
-    settings: PlatformSettings,
-    admin_key_digest: Option<[u8; 32]>,
-    patience: Patience,
-    registry: Arc<Registry>,
-    idempotency: Arc<dyn IdempotencyRecords>,
-    metrics: HttpMetrics,
-    draining: Draining,
-    entrance: Rc<Entrance>,
-    limited: Option<Limited>,
-}
-
-impl Platform {
-    /// Puts the parts together.
-    pub fn new(
-        settings: PlatformSettings,
-        registry: Arc<Registry>,
-        idempotency: Arc<dyn IdempotencyRecords>,
-        metrics: HttpMetrics,
-        draining: Draining,
-        admission: Arc<Admission>,
-    ) -> Self {
-        let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
-        let patience = Patience::new(settings.request_timeout);
-        let entrance = Entrance::new(admission);
-        let limited = None;
-        Platform { settings, admin_key_digest, patience, registry, idempotency, metrics, draining, entrance, limited }
-    }
-
-    /// The same with a limit on requests, told in these fields.
-    pub fn limited_by(self, limit: Arc<dyn RequestLimit>, fields: QuotaFields) -> Self {
-        Platform { limited: Some(Limited::new(limit, fields)), ..self }
-    }
-
-    pub(super) fn limited(&self) -> Option<&Limited> {
-        self.limited.as_ref()
-    }
-
-    pub(super) fn settings(&self) -> &PlatformSettings {
-        &self.settings
-    }
-
-    pub(super) fn admin_key_digest(&self) -> Option<&[u8; 32]> {
-        self.admin_key_digest.as_ref()
-    }
-
-    pub(super) fn registry(&self) -> &Registry {
-        &self.registry
-    }
-
-    pub(super) fn idempotency(&self) -> &dyn IdempotencyRecords {
-        &*self.idempotency
-    }
-
-    pub(super) fn admission(&self) -> &Admission {
-        self.entrance.admission()
-    }
-
-    /// A place for an event stream, of this tenant's where it has one.
-    ///
-    /// # Errors
-    /// 429 `too_many_streams` when there is none.
-    pub(super) fn open_stream(&self, tenant: Option<&Arc<Tenant>>) -> Result<StreamPlace, Problem> {
-        self.entrance.open_stream(tenant)
-    }
-
-    pub(super) fn draining(&self) -> &Draining {
-        &self.draining
-    }
-
-    pub(super) fn metrics(&self) -> &HttpMetrics {
-        &self.metrics
-    }
-}
+use std::time::Instant;
 
 /// How much of a request's time the backend may take: the rest is for saying how it ended.
 const BACKEND_SHARE: f64 = 0.9;
@@ -214,15 +114,23 @@ pub(super) async fn serve(
 ) -> HttpResponse {
     let start = Instant::now();
     let _active = metrics.begin();
-    let trace = Trace::of(&request);
+    let mut trace = Trace::of(&request);
     let access = endpoint.access;
-    let deadline = Deadline::after(start, platform.settings.request_timeout.mul_f64(BACKEND_SHARE));
+    let deadline = Deadline::after(start, platform.settings().request_timeout.mul_f64(BACKEND_SHARE));
     let slot = platform.admission().enter(access, slots(&endpoint, &request));
+    // Who is turned away costs as little as can be, and what anyone may call is called all the time.
+    let tracer = platform.tracer().filter(|_| slot.is_ok() && access != Access::Public);
+    let span = tracer.map(|tracer| span::begin(tracer, &endpoint, &mut trace));
     let answer = match &slot {
         Err(problem) => Err(problem.clone()),
         Ok(slot) => {
             let answer = answer(&platform, endpoint.clone(), &request, payload, slot, (start, deadline));
-            AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
+            let answer = AssertUnwindSafe(answer).catch_unwind();
+            let answer = match &span {
+                Some(span) => Box::pin(answer.with_context(span.clone())).await,
+                None => answer.await,
+            };
+            answer.unwrap_or_else(|_| {
                 tracing::error!(request_id = trace.request_id(), "a handler panicked");
                 Err(Problem::new(Code::Internal, "The request could not be completed."))
             })
@@ -237,13 +145,18 @@ pub(super) async fn serve(
     }
     let mut response = finish(answer, &request, &trace, access, platform.draining());
     let (status, now) = (response.status(), Instant::now());
-    if let (Ok(slot), Some(walk)) = (&slot, walk(&request)) {
+    let walk = walk(&request);
+    if let (Ok(slot), Some(walk)) = (&slot, &walk) {
         walk.tell(slot, now, status);
         walk.say_standing(&mut response);
     }
     let elapsed = now.saturating_duration_since(start);
     metrics.observe(status, elapsed, is_overload);
-    request_log::write(&request, &endpoint.path, status.as_u16(), &trace, elapsed, is_overload);
+    let principal = walk.as_ref().and_then(|walk| walk.principal.as_ref());
+    if let Some(span) = span {
+        span::end(&span, status, principal);
+    }
+    request_log::write(&endpoint, principal, status.as_u16(), &trace, elapsed, is_overload);
     response
 }
 
@@ -273,7 +186,7 @@ async fn answer(
     let work = async {
         let principal = authenticate(request, &endpoint, platform, deadline).await?;
         let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
-        let load = platform.entrance.admit(slot, tenant)?;
+        let load = platform.entrance().admit(slot, tenant)?;
         let (platform, endpoint, standing) = (platform.clone(), endpoint.clone(), Cell::new(None));
         let (stage, degraded) = (Cell::new(Stage::Before), OnceCell::new());
         let walk = Rc::new(Walk { platform, endpoint, principal, deadline, load, stage, degraded, standing });
@@ -299,7 +212,11 @@ async fn answer(
         }
         Ok(large::in_pieces(answer, walk.principal.as_ref().map(|_| &walk.load)))
     };
-    platform.patience.within(pin!(work)).await.unwrap_or_else(|| Err(late(walk(request).map(|walk| walk.stage.get()))))
+    platform
+        .patience()
+        .within(pin!(work))
+        .await
+        .unwrap_or_else(|| Err(late(walk(request).map(|walk| walk.stage.get()))))
 }
 
 /// What a request is told that was not answered in time.

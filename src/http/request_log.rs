@@ -2,17 +2,18 @@
 //! debugging, and so whoever is turned away in a crowd, for writing that down would cost more than turning away.
 //! What was asked for is named by its pattern: a path holds session ids.
 
+use super::endpoint::Endpoint;
+use super::principal::Principal;
 use super::trace::Trace;
 use crate::base::sparing::Sparing;
-use actix_web::HttpRequest;
 use std::time::Duration;
 
 static FAILURES: Sparing = Sparing::new();
 
-/// Writes the line of a request to the endpoint of this path pattern.
+/// Writes the line of a request to this endpoint by whom it was, where that is known.
 pub(super) fn write(
-    request: &HttpRequest,
-    path: &str,
+    endpoint: &Endpoint,
+    principal: Option<&Principal>,
     status: u16,
     trace: &Trace,
     elapsed: Duration,
@@ -24,9 +25,12 @@ pub(super) fn write(
                 $($left_out,)?
                 request_id = trace.request_id(),
                 trace_id = trace.trace_id(),
+                span_id = trace.span_id(),
                 parent_id = trace.parent_id(),
-                method = request.method().as_str(),
-                path,
+                tenant = principal.and_then(|principal| principal.tenant.as_ref()).map(|tenant| tenant.id.as_str()),
+                key_id = principal.map(|principal| tracing::field::display(&principal.actor)),
+                method = endpoint.method.as_str(),
+                route = endpoint.path,
                 status,
                 duration_us = elapsed.as_micros() as u64,
                 "request"

@@ -5,8 +5,9 @@
 
 use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
-use super::gate::{self, Platform};
+use super::gate;
 use super::metrics::{EndpointMetrics, HttpMetrics};
+use super::platform::Platform;
 use super::problem::Problem;
 use crate::base::code::Code;
 use actix_web::dev::{Payload, ServiceRequest, ServiceResponse, fn_service};

@@ -1,7 +1,7 @@
 //! The listening side: sockets, TLS, workers, and the end of it all.
 
 use super::endpoints::Endpoints;
-use super::gate::Platform;
+use super::platform::Platform;
 use super::router;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::{App, HttpServer, web};

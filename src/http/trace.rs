@@ -13,6 +13,8 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub(super) struct Trace {
     request_id: HeaderValue,
     parent: Option<Parent>,
+    /// The ids of its trace and of its span, where it is traced.
+    span: Option<(String, String)>,
 }
 
 /// Where in a caller's trace the request stands, as sent in `traceparent`.
@@ -20,6 +22,7 @@ pub(super) struct Trace {
 struct Parent {
     trace_id: String,
     span_id: String,
+    is_sampled: bool,
 }
 
 impl Trace {
@@ -30,7 +33,7 @@ impl Trace {
                 .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
         });
         let parent = request.headers().get("traceparent").and_then(|text| text.to_str().ok()).and_then(Parent::parse);
-        Trace { request_id, parent }
+        Trace { request_id, parent, span: None }
     }
 
     /// The id, for a header.
@@ -43,9 +46,25 @@ impl Trace {
         self.request_id.to_str().unwrap_or_default()
     }
 
-    /// The id of the trace that the caller started, 32 hexadecimal digits.
+    /// It has a span of its own in this trace.
+    pub(super) fn recorded_as(&mut self, trace_id: String, span_id: String) {
+        self.span = Some((trace_id, span_id));
+    }
+
+    /// The id of its trace, its caller's if that began one: 32 hexadecimal digits.
     pub(super) fn trace_id(&self) -> Option<&str> {
-        self.parent.as_ref().map(|parent| parent.trace_id.as_str())
+        let own = self.span.as_ref().map(|(trace_id, _)| trace_id.as_str());
+        own.or_else(|| self.parent.as_ref().map(|parent| parent.trace_id.as_str()))
+    }
+
+    /// The id of its own span, 16 hexadecimal digits.
+    pub(super) fn span_id(&self) -> Option<&str> {
+        self.span.as_ref().map(|(_, span_id)| span_id.as_str())
+    }
+
+    /// Where in its caller's trace it stands: the ids of the trace and of the caller's span, and whether that is recorded.
+    pub(super) fn caller(&self) -> Option<(&str, &str, bool)> {
+        self.parent.as_ref().map(|parent| (&*parent.trace_id, &*parent.span_id, parent.is_sampled))
     }
 
     /// The id of the caller's span, 16 hexadecimal digits.
@@ -68,8 +87,13 @@ impl Parent {
         let zero = |field: &str| field.bytes().all(|b| b == b'0');
         let last = version != "00" || fields.next().is_none();
         let good = hex(version, 2) && version != "ff" && hex(trace_id, 32) && hex(span_id, 16) && hex(flags, 2);
-        (good && last && !zero(trace_id) && !zero(span_id))
-            .then(|| Parent { trace_id: trace_id.to_owned(), span_id: span_id.to_owned() })
+        // The lowest bit of the flags.
+        let is_sampled = flags.bytes().last().is_some_and(|digit| b"13579bdf".contains(&digit));
+        (good && last && !zero(trace_id) && !zero(span_id)).then(|| Parent {
+            trace_id: trace_id.to_owned(),
+            span_id: span_id.to_owned(),
+            is_sampled,
+        })
     }
 }
 
@@ -85,6 +109,9 @@ mod tests {
             (parent.trace_id.as_str(), parent.span_id.as_str()),
             ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7")
         );
+        for (flags, is_sampled) in [("00", false), ("01", true), ("02", false), ("ff", true)] {
+            assert_eq!(Parent::parse(&good.replace("-01", &format!("-{flags}"))).unwrap().is_sampled, is_sampled);
+        }
         assert!(
             Parent::parse(&format!("{}-extra", good.replacen("00", "01", 1))).is_some(),
             "a later version may add fields"

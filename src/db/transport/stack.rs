@@ -1,6 +1,7 @@
 //! The order of the layers, written here and nowhere else. Outermost first:
 //!
 //! ```text
+//! Spans                 where requests are traced: one for each call, retries included
 //! Metrics("store")      what the stores feel, retries included
 //! Retry                 judges each caller's own batch, before batches are merged
 //! Failover              where there are two ways: takes the one that is open
@@ -24,6 +25,7 @@ use super::layers::failover::{Failover, Pace, Switch};
 use super::layers::metrics::{BackendMetrics, Metrics};
 use super::layers::pipelining::{IN_FLIGHT, Pipelining};
 use super::layers::retry::Retry;
+use super::layers::spans::Spans;
 use super::layers::timeout::Timeout;
 use super::memory::Memory;
 use super::native::Native;
@@ -33,6 +35,7 @@ use super::{RedisTransport, Subscriber};
 use crate::base::clock::Clock;
 use crate::db::command::{Batch, Command};
 use crate::db::{Outage, database};
+use opentelemetry_sdk::trace::SdkTracer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +81,14 @@ pub struct TwoWays {
 /// The embedded backend. It cannot be late and need not be asked twice.
 pub fn memory(backend: Arc<Memory>, metrics: &BackendMetrics) -> Arc<dyn RedisTransport> {
     Arc::new(Metrics::new(backend, "store", metrics))
+}
+
+/// The same with spans, where there is what makes them.
+pub fn traced(transport: Arc<dyn RedisTransport>, tracer: Option<&SdkTracer>) -> Arc<dyn RedisTransport> {
+    match tracer {
+        Some(tracer) => Arc::new(Spans::new(transport, tracer.clone())),
+        None => transport,
+    }
 }
 
 /// Redis over its own protocol. To be called, like those that follow, on the runtime that outlives the others:

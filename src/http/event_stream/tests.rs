@@ -1,8 +1,8 @@
 //! When something is sent, and when a stream ends. The clock is the runtime's, and moves by itself while all wait.
 
 use super::*;
+use crate::http::PlatformSettings;
 use crate::http::admission::{Admission, Entrance};
-use crate::http::gate::PlatformSettings;
 use futures_util::stream::{iter, pending};
 use std::cell::Cell;
 use std::pin::pin;

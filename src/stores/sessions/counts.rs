@@ -2,6 +2,7 @@
 //! to the backend later, or written there again, is counted once.
 
 use super::types::{CreateOutcome, PutOutcome, RefreshOutcome, RevokeOutcome};
+use crate::base::text::TenantId;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
@@ -46,6 +47,16 @@ impl SessionCounts {
         registry.register_collector(Box::new(Shown(self.clone())));
     }
 
+    /// Adds what a client is told, and writes a line of it: in the life of a session there are few, and its reads are none.
+    pub(super) fn tell(&self, tenant: &TenantId, outcome: &impl Counted) {
+        let (what, number) = outcome.change();
+        self.count(what, number);
+        if number > 0 && what != Became::Refreshed {
+            let change = ALL.get(what as usize).map(|(_, change, _)| *change);
+            tracing::info!(tenant = tenant.as_str(), change, number, "sessions");
+        }
+    }
+
     pub(super) fn count(&self, what: Became, number: u64) {
         if let Some(count) = self.0.get(what as usize) {
             count.fetch_add(number, Relaxed);
@@ -59,38 +70,38 @@ impl SessionCounts {
 
 /// What an outcome that a client is told makes of sessions.
 pub(super) trait Counted {
-    /// Adds it.
-    fn count_in(&self, counts: &SessionCounts);
+    /// What became of how many.
+    fn change(&self) -> (Became, u64);
 }
 
 impl Counted for CreateOutcome {
-    fn count_in(&self, counts: &SessionCounts) {
-        counts.count(Became::Created, u64::from(matches!(self, CreateOutcome::Created { .. })));
+    fn change(&self) -> (Became, u64) {
+        (Became::Created, u64::from(matches!(self, CreateOutcome::Created { .. })))
     }
 }
 
 impl Counted for PutOutcome {
-    fn count_in(&self, counts: &SessionCounts) {
-        counts.count(Became::Created, u64::from(matches!(self, PutOutcome::Created(_))));
+    fn change(&self) -> (Became, u64) {
+        (Became::Created, u64::from(matches!(self, PutOutcome::Created(_))))
     }
 }
 
 impl Counted for RefreshOutcome {
-    fn count_in(&self, counts: &SessionCounts) {
-        counts.count(Became::Refreshed, u64::from(matches!(self, RefreshOutcome::Refreshed { .. })));
+    fn change(&self) -> (Became, u64) {
+        (Became::Refreshed, u64::from(matches!(self, RefreshOutcome::Refreshed { .. })))
     }
 }
 
 impl Counted for RevokeOutcome {
-    fn count_in(&self, counts: &SessionCounts) {
-        counts.count(Became::Revoked, u64::from(*self == RevokeOutcome::Revoked));
+    fn change(&self) -> (Became, u64) {
+        (Became::Revoked, u64::from(*self == RevokeOutcome::Revoked))
     }
 }
 
 /// How many were revoked.
 impl Counted for u64 {
-    fn count_in(&self, counts: &SessionCounts) {
-        counts.count(Became::Revoked, *self);
+    fn change(&self) -> (Became, u64) {
+        (Became::Revoked, *self)
     }
 }
 

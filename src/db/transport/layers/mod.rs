@@ -7,4 +7,5 @@ mod kinds;
 pub mod metrics;
 pub mod pipelining;
 pub mod retry;
+pub mod spans;
 pub mod timeout;

@@ -60,7 +60,7 @@ impl Served {
             Served::Backend(sessions) | Served::Shared(sessions) => sessions,
             Served::Local(standing) => &standing.backend,
         };
-        outcome.inspect(|outcome| outcome.count_in(sessions.upkeep.counts()))
+        outcome.inspect(|outcome| sessions.upkeep.counts().tell(sessions.db.tenant(), outcome))
     }
 }
 
