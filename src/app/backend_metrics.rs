@@ -56,7 +56,7 @@ impl Shown {
         };
         let help = "Connections that carry calls; over REST, requests under way";
         gauge("agentapi_backend_connections", help, |usage| Some(usage.connections))?;
-        let help = "The most of them that there may be, where that is bounded";
+        let help = "The most connections for calls, where that is bounded";
         gauge("agentapi_backend_connections_limit", help, |usage| usage.most_connections)?;
         let help = "Connections that hear what is published";
         gauge("agentapi_backend_listeners", help, |usage| Some(usage.listeners))?;
@@ -91,16 +91,16 @@ fn encode_report(info: &ServerInfo, encoder: &mut DescriptorEncoder<'_>) -> Resu
     };
     gauge("agentapi_redis_memory_used_bytes", "Memory that the backend takes", info.used_memory)?;
     let limit = info.maxmemory.filter(|limit| *limit > 0);
-    gauge("agentapi_redis_memory_limit_bytes", "Memory that it may take; absent without a limit", limit)?;
-    gauge("agentapi_redis_keys", "Keys in all its databases", info.keys)?;
-    gauge("agentapi_redis_clients", "Clients that are connected to it", info.connected_clients)?;
-    gauge("agentapi_redis_uptime_seconds", "How long it runs", info.uptime_seconds)?;
+    gauge("agentapi_redis_memory_limit_bytes", "Memory that the backend may take; absent without a limit", limit)?;
+    gauge("agentapi_redis_keys", "Keys in all databases of the backend", info.keys)?;
+    gauge("agentapi_redis_clients", "Clients that are connected to the backend", info.connected_clients)?;
+    gauge("agentapi_redis_uptime_seconds", "How long the backend runs", info.uptime_seconds)?;
     let is_kept = info.aof_enabled.map(u64::from);
-    gauge("agentapi_redis_append_only_file", "1 if it keeps an append-only file, else 0", is_kept)?;
+    gauge("agentapi_redis_append_only_file", "1 if the backend keeps an append-only file, else 0", is_kept)?;
     let saved = info.rdb_last_save_time.map(|at| at.as_millis() / 1000);
-    gauge("agentapi_redis_last_save_timestamp_seconds", "When it last saved all its data, or began", saved)?;
+    gauge("agentapi_redis_last_save_timestamp_seconds", "When the backend last saved all its data, or began", saved)?;
     let saves = info.rdb_last_bgsave_status.as_deref().map(|status| u64::from(status == "ok"));
-    gauge("agentapi_redis_last_save_ok", "1 if that went well, else 0", saves)?;
+    gauge("agentapi_redis_last_save_ok", "1 if its last save went well, else 0", saves)?;
     let mut counter = |name: &str, help: &str, value: Option<u64>| match value {
         None => Ok(()),
         Some(value) => {
@@ -108,9 +108,13 @@ fn encode_report(info: &ServerInfo, encoder: &mut DescriptorEncoder<'_>) -> Resu
             counter.encode(encoder.encode_descriptor(name, help, None, counter.metric_type())?)
         }
     };
-    counter("agentapi_redis_keyspace_hits", "Look-ups there that found their key", info.keyspace_hits)?;
-    counter("agentapi_redis_keyspace_misses", "Look-ups there that did not", info.keyspace_misses)?;
-    counter("agentapi_redis_evicted_keys", "Keys that it threw out for want of memory", info.evicted_keys)
+    counter("agentapi_redis_keyspace_hits", "Look-ups in the backend that found their key", info.keyspace_hits)?;
+    counter(
+        "agentapi_redis_keyspace_misses",
+        "Look-ups in the backend that did not find their key",
+        info.keyspace_misses,
+    )?;
+    counter("agentapi_redis_evicted_keys", "Keys that the backend threw out for want of memory", info.evicted_keys)
 }
 
 fn whole(value: u64) -> ConstGauge<i64> {

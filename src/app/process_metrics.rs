@@ -36,14 +36,18 @@ impl Collector for Process {
         let boot = fs::read_to_string("/proc/stat").unwrap_or_default();
         let started = started_ticks(&stat).zip(number_after(&boot, "btime "));
         let gauges = [
-            ("process_resident_memory_bytes", "Memory that it takes", kibibytes("VmRSS:")),
-            ("process_virtual_memory_bytes", "Addresses that it has reserved", kibibytes("VmSize:")),
-            ("process_threads", "Threads that it has", number_after(&status, "Threads:")),
-            ("process_open_fds", "Files and sockets that it has open", open_files()),
-            ("process_max_fds", "The most that it may have open", number_after(&limits, "Max open files")),
+            ("process_resident_memory_bytes", "Memory that the process takes", kibibytes("VmRSS:")),
+            ("process_virtual_memory_bytes", "Addresses that the process has reserved", kibibytes("VmSize:")),
+            ("process_threads", "Threads of the process", number_after(&status, "Threads:")),
+            ("process_open_fds", "Files and sockets that the process has open", open_files()),
+            (
+                "process_max_fds",
+                "The most files and sockets that the process may have open",
+                number_after(&limits, "Max open files"),
+            ),
             (
                 "process_start_time_seconds",
-                "When it started, in seconds since 1970",
+                "When the process started, in seconds since 1970",
                 started.map(|(ticks, boot)| boot + ticks / TICKS_PER_SECOND),
             ),
         ];

@@ -70,7 +70,7 @@ impl HttpMetrics {
         registry.register_with_unit("http_server_request_duration", help, Unit::Seconds, metrics.duration.clone());
         let help = "Requests that are being served";
         registry.register("http_server_active_requests", help, metrics.active.clone());
-        let help = "The same time, of those requests that were turned away because too much is going on";
+        let help = "Time from the head of a request to its answer, of those that were turned away because too much is going on";
         let name = "agentapi_http_overload_refusal_duration";
         registry.register_with_unit(name, help, Unit::Seconds, metrics.refusal.clone());
         metrics

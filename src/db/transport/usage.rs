@@ -55,3 +55,17 @@ impl Drop for Held {
         self.0.0.fetch_sub(1, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_held_counts_until_it_is_dropped() {
+        let open = Open::default();
+        let held = [open.one(), open.one()];
+        assert_eq!(open.now(), 2);
+        drop(held.map(|held| held.with(())));
+        assert_eq!(open.now(), 0);
+    }
+}

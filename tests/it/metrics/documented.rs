@@ -21,7 +21,7 @@ async fn the_generated_table_of_metrics_is_what_running_servers_show() {
     let used = now.find("| `agentapi_redis_memory_used_bytes`").expect("its row");
     now.insert_str(
         used,
-        "| `agentapi_redis_memory_limit_bytes` | gauge |  | Memory that it may take; absent without a limit |\n",
+        "| `agentapi_redis_memory_limit_bytes` | gauge |  | Memory that the backend may take; absent without a limit |\n",
     );
     assert_current("docs/metrics.md", &now, "UPDATE_DOCS=1 cargo test --test it -- generated");
 }

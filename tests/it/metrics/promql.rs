@@ -10,11 +10,14 @@ const FUNCTIONS: &[&str] =
 const AGGREGATIONS: &[&str] = &["sum", "max", "min", "avg", "count", "topk"];
 const OPERATORS: &[&str] = &["+", "-", "*", "/", "==", "!=", ">", "<", ">=", "<=", "and", "or", "unless"];
 
+/// The labels by which a metric is chosen, and the values of those that must be equal to one.
+pub type ChosenBy = Vec<(String, Option<String>)>;
+
 /// What an expression asks for.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// Each metric, with the labels by which it is chosen, and the values of those that must be equal to one.
-    pub metrics: Vec<(String, Vec<(String, Option<String>)>)>,
+    /// Each metric, and how it is chosen.
+    pub metrics: Vec<(String, ChosenBy)>,
     /// The labels by which results are grouped or joined.
     pub grouped_by: BTreeSet<String>,
 }

@@ -44,8 +44,8 @@ impl BackendMetrics {
         let help = "Time of one call to the backend, which is a round trip at `native` and `rest`; `store` is what the stores feel, retries included";
         registry.register_with_unit("db_client_operation_duration", help, Unit::Seconds, metrics.trips.clone());
         let registry = registry.sub_registry_with_prefix("agentapi_backend");
-        registry.register("commands", "Commands in those calls", metrics.commands.clone());
-        registry.register("batch_size", "Commands that travelled together", metrics.sizes.clone());
+        registry.register("commands", "Commands in calls to the backend, by how each ended", metrics.commands.clone());
+        registry.register("batch_size", "Commands of one call to the backend", metrics.sizes.clone());
         let open = "1 while a way to the backend is shut and its breaker open, else 0";
         registry.register("breaker_open", open, metrics.open.clone());
         registry.register("switches", "Changes of the way in use, by the new one", metrics.switches.clone());
