@@ -3,6 +3,7 @@
 pub mod app;
 pub mod backend;
 pub mod chaos_proxy;
+pub mod collector;
 pub mod listening;
 pub mod loss;
 pub mod more_rows;

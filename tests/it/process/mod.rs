@@ -8,6 +8,7 @@ mod outage;
 mod secrets;
 mod serving;
 mod standby;
+mod traces;
 mod vault;
 
 use crate::harness::app::{Caller, install_crypto};

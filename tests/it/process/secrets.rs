@@ -2,10 +2,13 @@
 
 use super::Process;
 use crate::harness::app::Caller;
+use crate::harness::collector::Collector;
 use crate::harness::redis_server::{RedisServer, free_port};
 use crate::harness::rest_double::RestDouble;
 use crate::harness::table::rows;
 use agentapi::http::Access;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -69,12 +72,40 @@ async fn walk(anyone: &Caller) -> Vec<String> {
     secrets
 }
 
+/// What a text looks like where it is written in another way: as it is, in hexadecimal digits, percent-encoded, and in the
+/// base64 of something that it is a part of, wherever it begins there.
+fn written(text: &str) -> Vec<String> {
+    let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let percent: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let mut all = vec![text.to_owned(), hex.to_uppercase(), hex, percent];
+    for start in 0..3 {
+        let moved = [vec![0; start], text.as_bytes().to_vec()].concat();
+        // The first characters depend on what comes before it, the last ones on what follows.
+        let inside = |encoded: String| encoded[(start * 8).div_ceil(6)..moved.len() * 8 / 6].to_owned();
+        all.extend([inside(STANDARD.encode(&moved)), inside(URL_SAFE.encode(&moved))]);
+    }
+    all
+}
+
 #[track_caller]
 fn assert_silent(text: &str, secrets: &[String]) {
     for secret in secrets.iter().map(String::as_str).chain(["canary"]) {
-        let line = text.lines().find(|line| line.contains(secret));
-        assert_eq!(line, None, "a secret is in the output");
+        for written in written(secret) {
+            let line = text.lines().find(|line| line.contains(&written));
+            assert_eq!(line, None, "a secret is in the output, as {written}");
+        }
     }
+}
+
+#[test]
+fn a_secret_is_found_however_it_is_written() {
+    for around in [b"x" as &[u8], b"", b"xy", b"{\"data\":\""] {
+        let whole = [around, b"canary-data", around].concat();
+        for encoded in [STANDARD.encode(&whole), URL_SAFE.encode(&whole)] {
+            assert!(written("canary-data").iter().any(|written| encoded.contains(written)), "{encoded}");
+        }
+    }
+    assert!(written("canary").iter().any(|written| "637a 63616e617279".contains(written)));
 }
 
 #[tokio::test]
@@ -93,7 +124,9 @@ async fn nothing_is_told_on_the_embedded_backend() {
 async fn nothing_is_told_over_redis_that_works_and_then_fails() {
     let redis = RedisServer::start_with(&["--requirepass", "canary-password"]);
     let url = format!("redis://:canary-password@127.0.0.1:{}/0", redis.port());
-    let mut process = Process::serve(&[TRACE, ("ADMIN_API_KEY", ADMIN), ("REDIS_URL", &url)]);
+    let collector = Collector::start();
+    let traces = ("OTEL_EXPORTER_OTLP_ENDPOINT", &*collector.endpoint());
+    let mut process = Process::serve(&[TRACE, ("ADMIN_API_KEY", ADMIN), ("REDIS_URL", &url), traces]);
     let anyone = process.anyone();
     let secrets = walk(&anyone).await;
     assert!(secrets.len() >= 5, "{}", secrets.len());
@@ -102,6 +135,9 @@ async fn nothing_is_told_over_redis_that_works_and_then_fails() {
     let (_, out, log) = process.terminate();
     assert!(log.contains("a backend call failed"), "the failures are logged: {log}");
     assert_silent(&format!("{out}{log}"), &secrets);
+    let traces = collector.taken();
+    assert!(collector.count("db.operation.name") > 100, "calls to the backend are traced");
+    assert_silent(&String::from_utf8_lossy(&traces), &secrets);
 }
 
 #[tokio::test]
