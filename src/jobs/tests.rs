@@ -311,6 +311,30 @@ async fn a_runner_hears_at_once_of_what_this_process_starts() {
     running.abort();
 }
 
+#[tokio::test]
+async fn each_job_is_counted_once_however_often_it_is_started_or_tried() {
+    let world = World::new();
+    let jobs = world.jobs();
+    let runner = Runner::new(jobs.clone(), vec![Arc::new(world.work.clone())], RunnerSettings::default()).unwrap();
+    let counted = || [&jobs.counts.started, &jobs.counts.finished, &jobs.counts.failed, &jobs.counts.failed_steps];
+    let counted = || counted().map(|counter| counter.get());
+    for _ in 0..3 {
+        jobs.start("test", None).await.unwrap();
+    }
+    world.work.then(|_| Err(DOWN));
+    runner.round().await.unwrap();
+    assert_eq!(counted(), [1, 0, 0, 1]);
+    world.clock.advance(Duration::from_secs(3600));
+    world.work.then(|_| Ok(step(1, "c", Then::Again)));
+    world.work.then(|_| Ok(ends(2)));
+    runner.round().await.unwrap();
+    assert_eq!(counted(), [1, 1, 0, 1]);
+    jobs.by(crate::base::deadline::Deadline::NONE).start("test", None).await.unwrap();
+    world.work.then(|_| Ok(step(0, "", Then::Failed("canary".to_owned()))));
+    runner.round().await.unwrap();
+    assert_eq!(counted(), [2, 1, 1, 1]);
+}
+
 #[test]
 fn an_id_is_read_in_its_own_form_alone() {
     let id = JobId::new(Timestamp::from_millis(1_700_000_000_000));

@@ -65,7 +65,8 @@ mod tests {
         let open = Open::default();
         let held = [open.one(), open.one()];
         assert_eq!(open.now(), 2);
-        drop(held.map(|held| held.with(())));
+        assert_eq!((held[0].with("a message"), open.now()), ("a message", 2));
+        drop(held);
         assert_eq!(open.now(), 0);
     }
 }

@@ -10,6 +10,7 @@ use agentapi::stores::sessions::{
     Touch,
 };
 use agentapi::tenancy::{SessionLimitPolicy, SessionTtlPolicy};
+use prometheus_client::registry::Registry;
 use std::time::Duration;
 
 fn seconds(number: u64) -> Option<Duration> {
@@ -227,6 +228,14 @@ async fn sweeping_clears_the_indexes_of_ended_sessions() {
     assert_eq!(listed.items[0].reference, longer.reference);
 }
 
+/// How many sessions are counted as cleared after their time.
+fn expired(bench: &Bench) -> u64 {
+    let (mut registry, mut text) = (Registry::default(), String::new());
+    bench.upkeep.counts().register(&mut registry);
+    prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("agentapi_sessions_expired_total ")?.parse().ok()).unwrap()
+}
+
 #[tokio::test]
 async fn nothing_is_left_when_all_sessions_have_ended() {
     let bench = Bench::memory();
@@ -241,6 +250,7 @@ async fn nothing_is_left_when_all_sessions_have_ended() {
     assert!(bench.keys() > 100);
     bench.advance(32 * 86_400);
     assert_eq!(bench.upkeep.sweep().await.unwrap(), 30 + 10, "the sessions, and the notes that some lie elsewhere");
+    assert_eq!(expired(&bench), 30, "a note is no session");
     assert_eq!(bench.keys(), 0);
     let (cleared, cost) = bench.cost(bench.upkeep.sweep()).await;
     assert_eq!((cleared.unwrap(), cost), (0, (0, 0)), "and nobody looks there any more");
