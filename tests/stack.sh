@@ -115,7 +115,7 @@ quietly docker rm -f "$project-memory"
 up up -d
 ok "the stack is up and healthy"
 [ "$(of agentapi '{{.HostConfig.ReadonlyRootfs}}')" = true ] || fail "the root file system is not read-only"
-[ "$(docker top "$(container agentapi)" -eo uid | tail -n 1 | tr -d ' ')" = 10001 ] || fail "it does not run as user 10001"
+[ "$(docker top "$(container agentapi)" -eo pid,uid | awk 'END { print $2 }')" = 10001 ] || fail "it does not run as user 10001"
 ok "it runs as user 10001 on a read-only file system"
 [ "$(of agentapi '{{(index (index .NetworkSettings.Ports "3284/tcp") 0).HostIp}}')" = 127.0.0.1 ] || fail "the port is not on loopback"
 [ -z "$(container redis-insights)" ] || fail "Redis Insight runs without its profile"
@@ -187,7 +187,7 @@ ask "$key" PUT /v1/tokens/alice/google '{"access_token":"ya29"}'
 expect 201 "in production tokens are sealed"
 in_redis ping 2>&1 | grep -q NOAUTH || fail "Redis asks for no password"
 for service in agentapi redis; do
-  { docker inspect "$(container "$service")"; docker top "$(container "$service")" -eo args; } >"$folder/shown"
+  { docker inspect "$(container "$service")"; docker top "$(container "$service")" -eo pid,args; } >"$folder/shown"
   for secret in admin_api_key token_encryption_key redis_password; do
     if grep -qF -f "$folder/$secret" "$folder/shown"; then fail "$service shows the $secret"; fi
   done

@@ -98,6 +98,8 @@ fn production_does_not_start_before_every_secret_is_in_a_file() {
     let secrets: Vec<&String> = document["secrets"].as_object().unwrap().keys().collect();
     assert_eq!(secrets, ["admin_api_key", "redis_password", "token_encryption_key"]);
     assert_eq!(service(PRODUCTION, "redis")["secrets"], serde_json::json!(["redis_password"]));
+    // Only a server that finds its backend at once notices at its start that it lacks a root key.
+    assert_eq!(service(PRODUCTION, "agentapi")["depends_on"]["redis"]["condition"], "service_healthy");
 }
 
 #[test]
