@@ -107,10 +107,7 @@ impl Config {
         env.section("Rate limits");
         let rate_limits = RateLimitSettings::read(env);
         env.section("Server");
-        let host = Variable::new("HOST", "Address to listen on.").default("0.0.0.0");
-        let host =
-            env.parsed(host, "is not an IP address", |text| text.parse().ok()).unwrap_or(IpAddr::from([0, 0, 0, 0]));
-        let port = env.number(Variable::new("PORT", "Port to listen on.").default("3284"));
+        let address = address(env);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = Variable::new("WORKERS", "Threads that serve requests. Default: the number of cores.");
         let workers = env.parsed(workers, "is not a number from 1 to 1024", |text| {
@@ -174,7 +171,7 @@ impl Config {
             vault,
             outbound,
             rate_limits,
-            address: (host, port),
+            address,
             server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
@@ -185,6 +182,16 @@ impl Config {
         }
     }
 }
+
+/// Where the server listens.
+pub fn address(env: &mut Env) -> (IpAddr, u16) {
+    let host = Variable::new("HOST", "Address to listen on.").default("0.0.0.0");
+    let host = env.parsed(host, "is not an IP address", |text| text.parse().ok()).unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    (host, env.number(Variable::new("PORT", "Port to listen on.").default("3284")))
+}
+
+/// The certificate that the server shows; without one it speaks plain HTTP.
+pub const TLS_CERT_FILE: Variable = Variable::new("TLS_CERT_FILE", "Certificate chain in PEM: serve HTTPS.");
 
 /// The most of all tenants together, and of one.
 fn event_streams(env: &mut Env) -> (u32, u32) {
@@ -232,8 +239,7 @@ fn file(env: &mut Env, variable: Variable, name: &str) -> Option<Vec<u8>> {
 
 /// TLS for those who connect to this server.
 fn tls(env: &mut Env) -> Option<Arc<rustls::ServerConfig>> {
-    let certificate =
-        file(env, Variable::new("TLS_CERT_FILE", "Certificate chain in PEM: serve HTTPS."), "TLS_CERT_FILE");
+    let certificate = file(env, TLS_CERT_FILE, "TLS_CERT_FILE");
     let key = file(env, Variable::new("TLS_KEY_FILE", "Its key, in PEM."), "TLS_KEY_FILE");
     let (certificate, key) = match (certificate, key) {
         (None, None) => return None,

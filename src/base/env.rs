@@ -1,8 +1,10 @@
 //! The typed reader of the environment.
 //!
 //! Reading a variable also defines it: its default and its explanation stand where it is read, and
-//! [`Env::document`] prints `.env.example` from them. Mistakes are collected, named by variable and
-//! never by value, and reported together by [`Env::finish`].
+//! [`Env::document`] prints `.env.example` from them, [`Env::table`] `docs/configuration.md`. Mistakes
+//! are collected, named by variable and never by value, and reported together by [`Env::finish`].
+
+mod table;
 
 use super::duration;
 use super::secret::Secret;

@@ -2,6 +2,7 @@
 
 mod admin_api;
 mod documents;
+mod healthcheck;
 mod logging;
 mod newcomer;
 mod serve;
@@ -27,10 +28,12 @@ Usage: agentapi [COMMAND] [--VARIABLE VALUE]...
 
 Commands:
   serve           Serve (the default)
+  healthcheck     Ask the server at HOST and PORT for /status: 0 when requests can be served, else 1
   vault status    Print which keys there are and how many records need each
   vault rotate    Give tenants new data keys
   vault rewrap    Encrypt everything under the newest keys, and destroy the others
   env             Print every variable with its default, as .env.example
+  configuration   Print the same for people, Markdown
   openapi         Print the API description, OpenAPI 3.1
   reference       Print the API reference, Markdown
   keys            Print what is kept under which keys, Markdown
@@ -56,8 +59,10 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
             Ok(config) => serve::serve(config),
             Err(mistakes) => complain(&mistakes.to_string(), MISCONFIGURED),
         },
+        ["healthcheck"] => healthcheck::run(flags),
         ["vault", what] => vault::run(what, flags),
         ["env"] => print(&environment()),
+        ["configuration"] => print(&configuration()),
         ["openapi"] => print(&format!("{:#}\n", documents::openapi())),
         ["reference"] => print(&reference()),
         ["keys"] => print(&keys_table()),
@@ -70,9 +75,19 @@ pub fn run(arguments: Vec<String>) -> ExitCode {
 
 /// The text of `.env.example`.
 pub fn environment() -> String {
+    defined().document()
+}
+
+/// `docs/configuration.md`.
+pub fn configuration() -> String {
+    defined().table()
+}
+
+/// An empty environment in which every variable has been asked for.
+fn defined() -> Env {
     let mut env = Env::new([]);
     Config::read(&mut env);
-    env.document()
+    env
 }
 
 type Flags = Vec<(String, String)>;

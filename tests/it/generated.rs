@@ -35,3 +35,9 @@ fn the_table_of_keys_is_the_families_of_the_stores() {
 fn the_example_environment_is_what_the_configuration_reads() {
     assert_current(".env.example", &agentapi::cli::environment(), "cargo run -- env > .env.example");
 }
+
+#[test]
+fn the_table_of_variables_is_what_the_configuration_reads() {
+    let how = "cargo run -- configuration > docs/configuration.md";
+    assert_current("docs/configuration.md", &agentapi::cli::configuration(), how);
+}

@@ -14,6 +14,7 @@ fn prints(arguments: &[&str]) -> String {
 #[test]
 fn the_documents_are_printed_as_they_are_committed() {
     assert_eq!(prints(&["env"]), agentapi::cli::environment());
+    assert_eq!(prints(&["configuration"]), agentapi::cli::configuration());
     assert_eq!(prints(&["reference"]), agentapi::cli::reference());
     assert_eq!(prints(&["keys"]), agentapi::cli::keys_table());
     let description: Value = serde_json::from_str(&prints(&["openapi"])).unwrap();
@@ -29,7 +30,7 @@ fn version_and_help_say_what_they_should() {
     }
     for word in ["help", "--help", "-h"] {
         let help = prints(&[word]);
-        for command in ["serve", "env", "openapi", "reference", "keys", "version"] {
+        for command in ["serve", "healthcheck", "env", "configuration", "openapi", "reference", "keys", "version"] {
             assert!(help.contains(&format!("  {command} ")), "{command} is not in\n{help}");
         }
     }

@@ -4,6 +4,7 @@ mod clocks;
 mod command_line;
 mod draining;
 mod failover;
+mod healthcheck;
 mod outage;
 mod secrets;
 mod serving;
