@@ -50,6 +50,23 @@ enum Entry {
     Variable(Variable),
 }
 
+/// A variable as it is told to people.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// The section that it stands in; empty before the first.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Another name that it answers to.
+    pub alias: Option<&'static str>,
+    /// What holds when it is not set, as it would be written; empty where nothing does.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Whether it is a secret, which `NAME_FILE` may bring too.
+    pub secret: bool,
+}
+
 /// The environment, while it is being read.
 pub struct Env {
     values: BTreeMap<String, String>,
@@ -250,18 +267,19 @@ impl Env {
         text
     }
 
-    /// The names of all variables that have been defined, aliases and file forms included.
-    pub fn names(&self) -> Vec<String> {
-        let variables = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Variable(variable) => Some(variable),
-            Entry::Section(_) => None,
-        });
-        variables
-            .flat_map(|v| {
-                let file = v.secret.then(|| format!("{}_FILE", v.name));
-                [Some(v.name.to_owned()), v.alias.map(str::to_owned), file].into_iter().flatten()
-            })
-            .collect()
+    /// All variables that have been defined so far, in order.
+    pub fn described(&self) -> Vec<Described> {
+        let mut section = "";
+        let mut described = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            match *entry {
+                Entry::Section(title) => section = title,
+                Entry::Variable(Variable { name, alias, default, meaning, secret }) => {
+                    described.push(Described { section, name, alias, default, meaning, secret });
+                }
+            }
+        }
+        described
     }
 }
 

@@ -1,22 +1,27 @@
 //! A client of the admin API, for commands that ask a running server.
 
+use super::{MISCONFIGURED, flags, output::complain};
 use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
+use clap::ArgMatches;
 use reqwest::{Client, Method, Url};
 use serde_json::Value;
+use std::process::ExitCode;
 use std::time::Duration;
 
 /// The longest that one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where the server is, and what opens it.
-pub(super) struct AdminApiSettings {
+/// Where the server is, what opens it, and how to print what it says.
+pub(super) struct Asking {
     url: Option<Url>,
     key: Option<Secret>,
+    /// Whether to print JSON.
+    pub(super) json: bool,
 }
 
-impl AdminApiSettings {
-    pub(super) fn read(env: &mut Env) -> AdminApiSettings {
+impl Asking {
+    pub(super) fn read(env: &mut Env) -> Asking {
         let url = Variable::new("AGENTAPI_URL", "Where the server is.").default("http://127.0.0.1:3284");
         let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
         let read = |text: &str| Url::parse(text).ok().filter(is_http);
@@ -25,7 +30,8 @@ impl AdminApiSettings {
         if key.is_none() {
             env.mistake("ADMIN_API_KEY", "is not set: the server asks for it");
         }
-        AdminApiSettings { url, key }
+        let json = env.flag(Variable::new("AGENTAPI_JSON", "Whether to print JSON, for machines."));
+        Asking { url, key, json: json.unwrap_or_default() }
     }
 }
 
@@ -41,8 +47,8 @@ impl AdminApi {
     ///
     /// # Errors
     /// A sentence for people, as with all methods here.
-    pub(super) fn new(settings: AdminApiSettings) -> Result<AdminApi, String> {
-        let (Some(url), Some(key)) = (settings.url, settings.key) else { return Err("nothing to ask".to_owned()) };
+    pub(super) fn new(asking: Asking) -> Result<AdminApi, String> {
+        let (Some(url), Some(key)) = (asking.url, asking.key) else { return Err("nothing to ask".to_owned()) };
         let client = Client::builder().timeout(PATIENCE).no_proxy();
         // Without TLS no certificates are needed, and not every image has some.
         let client = if url.scheme() == "http" { client.tls_certs_only([]) } else { client };
@@ -56,6 +62,27 @@ impl AdminApi {
 
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
         self.ask(Method::POST, path, Some(body)).await
+    }
+
+    pub(super) async fn patch(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.ask(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Value, String> {
+        self.ask(Method::DELETE, path, None).await
+    }
+
+    /// The items of all pages of a list.
+    pub(super) async fn list(&self, path: &str) -> Result<Vec<Value>, String> {
+        let (mut items, mut query) = (Vec::new(), "?limit=1000".to_owned());
+        loop {
+            let mut page = self.get(&format!("{path}{query}")).await?;
+            items.extend(page.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default());
+            match page.get("next_cursor").and_then(Value::as_str) {
+                Some(cursor) => query = format!("?limit=1000&cursor={cursor}"),
+                None => return Ok(items),
+            }
+        }
     }
 
     /// The answer's body; a refusal is told in its own words.
@@ -76,4 +103,20 @@ impl AdminApi {
         let said = |member: &str| body.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
         Err(format!("{} answers {}: {}. {}", self.url, status.as_u16(), said("title"), said("detail")))
     }
+}
+
+/// Runs what asks a running server: 1 when it failed, 2 when it was told too little.
+pub(super) fn ask(given: &ArgMatches, work: impl AsyncFnOnce(&AdminApi, bool) -> Result<ExitCode, String>) -> ExitCode {
+    let asking = match flags::read(given, Asking::read) {
+        Ok(asking) => asking,
+        Err(mistakes) => return complain(&mistakes.to_string(), MISCONFIGURED),
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+        return complain("no runtime can be made", 1);
+    };
+    let ran = runtime.block_on(async {
+        let json = asking.json;
+        work(&AdminApi::new(asking)?, json).await
+    });
+    ran.unwrap_or_else(|why| complain(&why, 1))
 }

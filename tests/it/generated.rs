@@ -35,3 +35,9 @@ fn the_table_of_keys_is_the_families_of_the_stores() {
 fn the_example_environment_is_what_the_configuration_reads() {
     assert_current(".env.example", &agentapi::cli::environment(), "cargo run -- env > .env.example");
 }
+
+#[test]
+fn the_command_line_is_described_by_its_own_help() {
+    let how = "UPDATE_DOCS=1 cargo test --test it -- generated";
+    assert_current("docs/command-line.md", &agentapi::cli::command_line(), how);
+}

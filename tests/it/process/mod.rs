@@ -1,5 +1,6 @@
 //! The built binary, as an operator runs it.
 
+mod administration;
 mod clocks;
 mod command_line;
 mod draining;
