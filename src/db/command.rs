@@ -19,6 +19,7 @@ pub const COMMANDS: &[&str] = &[
     "HMGET",
     "HSET",
     "INCR",
+    "INFO",
     "PEXPIREAT",
     "PTTL",
     "PUBLISH",
@@ -91,6 +92,11 @@ impl Command {
     /// The backend's clock: `[seconds, microseconds]`.
     pub fn time() -> Self {
         Command::new("TIME", Effect::Read, 0)
+    }
+
+    /// What the backend tells of itself: lines of text, in sections.
+    pub(super) fn info() -> Self {
+        Command::new("INFO", Effect::Read, 0)
     }
 
     /// The value, or nothing.

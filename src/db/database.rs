@@ -8,6 +8,7 @@ use super::error::Error;
 use super::key::{Family, Key, Partition};
 use super::listener::Listener;
 use super::reply::Reply;
+use super::server_info::ServerInfo;
 use super::transport::{Nobody, RedisTransport, Subscriber};
 use crate::base::clock::Timestamp;
 use crate::base::deadline::Deadline;
@@ -159,6 +160,11 @@ impl SystemDb {
     /// Runs independent commands in one round trip; as many answers as commands, in order.
     pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
         self.database.pipeline(commands, self.deadline).await
+    }
+
+    /// Asks the backend about itself. For now and then: it may look at more than one key to tell.
+    pub async fn info(&self) -> Result<ServerInfo, Error> {
+        Ok(ServerInfo::parse(&self.run(Command::info()).await?.text()?))
     }
 
     /// The backend's time now.

@@ -14,6 +14,7 @@ mod outage;
 mod reply;
 mod scan;
 mod script;
+mod server_info;
 pub mod transport;
 
 pub use backend_clock::BackendClock;
@@ -28,3 +29,4 @@ pub use outage::Outage;
 pub use reply::Reply;
 pub use scan::{ScanCursor, Scanned};
 pub use script::Script;
+pub use server_info::ServerInfo;

@@ -3,6 +3,7 @@
 
 mod batches;
 mod expiry;
+mod info;
 mod listening;
 mod operations;
 mod refusals;
@@ -26,6 +27,7 @@ pub enum Behaviour {
     AnswersDiscardedTransactions,
     KeepsShapes,
     CarriesAnyBytes,
+    TellsOfItsMemory,
 }
 
 /// Which backends do it, and why the others do not.
@@ -42,6 +44,7 @@ const DIFFERENCES: &[(Behaviour, &[&str], &str)] = &[
     (Behaviour::AnswersDiscardedTransactions, &["memory", "native"], "over REST the whole request is refused"),
     (Behaviour::KeepsShapes, &["memory", "native"], "in JSON a status, and an error within an array, is text"),
     (Behaviour::CarriesAnyBytes, &["memory", "native"], "JSON carries text, so an argument must be UTF-8"),
+    (Behaviour::TellsOfItsMemory, &["native", "rest"], "the embedded backend says nothing of what it does not count"),
     (Behaviour::ReadsHexadecimalScores, &["native", "rest"], "C's strtod reads them, nothing writes them"),
 ];
 
@@ -108,6 +111,11 @@ suite! {
         what_stays_is_found_whatever_is_written_and_removed_meanwhile
         scans_that_make_no_sense_are_refused
     }
+    info {
+        a_backend_tells_since_when_it_runs_and_how_many_keys_it_has
+        sections_are_told_by_name
+        what_a_backend_does_not_count_is_missing_and_not_zero
+    }
     expiry {
         a_key_is_gone_after_its_time
         pexpireat_takes_every_condition
@@ -166,6 +174,7 @@ fn every_command_has_its_lines() {
         include_str!("values.rs"),
         include_str!("sorted_sets.rs"),
         include_str!("expiry.rs"),
+        include_str!("info.rs"),
         include_str!("scanning.rs"),
         include_str!("listening.rs"),
     ]

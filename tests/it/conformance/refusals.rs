@@ -21,7 +21,8 @@ pub async fn every_command_refuses_a_key_of_another_type(backend: Backend) {
 }
 
 pub async fn every_command_refuses_the_wrong_number_of_arguments(backend: Backend) {
-    for command in COMMANDS {
+    // INFO takes any number.
+    for command in COMMANDS.iter().filter(|command| **command != "INFO") {
         let name = command.to_lowercase();
         let refused = format!("-ERR wrong number of arguments for '{name}' command");
         let too_few = if *command == "TIME" { vec!["TIME", "x"] } else { vec![*command] };

@@ -2,7 +2,7 @@
 
 use super::refusal::{Answer, unknown_command, wrong_arity};
 use super::table::Table;
-use super::{channels, hashes, keys, ranges, scan, sorted_sets, strings};
+use super::{channels, hashes, info, keys, ranges, scan, sorted_sets, strings};
 use crate::db::Refusal;
 use bytes::Bytes;
 
@@ -43,6 +43,7 @@ pub(super) static TABLE: &[Specification] = &[
     command("HMGET", -3, Keys::First, hashes::hmget),
     command("HSET", -4, Keys::First, hashes::hset),
     command("INCR", 2, Keys::First, strings::incr),
+    command("INFO", -1, Keys::None, info::apart),
     command("PEXPIREAT", -3, Keys::First, keys::pexpireat),
     command("PTTL", 2, Keys::First, keys::pttl),
     command("PUBLISH", 3, Keys::None, channels::publish),

@@ -9,6 +9,7 @@ mod channels;
 mod commands;
 mod glob;
 mod hashes;
+mod info;
 mod keys;
 mod lua;
 mod lua_value;
@@ -31,6 +32,7 @@ use crate::base::clock::Clock;
 use crate::db::key::tag_of;
 use crate::db::reply::Reply;
 use crate::db::{Batch, Channel, Delivery, Error, ErrorKind, Refusal};
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use parking_lot::{Mutex, MutexGuard};
 use std::hash::{BuildHasher, RandomState};
@@ -43,6 +45,7 @@ const STRIPES: usize = 1024;
 /// An embedded backend; its time is the clock's.
 pub struct Memory {
     clock: Arc<dyn Clock>,
+    began: u64,
     first: Mutex<Table>,
     others: Box<[Mutex<Table>]>,
     hasher: RandomState,
@@ -56,6 +59,7 @@ impl Memory {
         let channels = Arc::new(Channels::default());
         let table = || Mutex::new(Table::publishing_to(&channels));
         Memory {
+            began: clock.micros(),
             clock,
             first: table(),
             others: std::iter::repeat_with(table).take(STRIPES - 1).collect(),
@@ -104,6 +108,9 @@ impl Memory {
         if let Some(args) = request.scan() {
             return self.scan(&scan::Scan::parse(args)?);
         }
+        if let Some(args) = request.info() {
+            return Ok(self.info(args));
+        }
         let mut tags = request.keys().iter().map(|key| tag_of(key));
         let Some(tag) = tags.next() else { return request.run(&mut self.apart()) };
         if tags.any(|other| other != tag) {
@@ -127,6 +134,17 @@ impl Memory {
             }
         }
         Ok(scan::answer(0, found))
+    }
+
+    fn info(&self, args: &[Bytes]) -> Reply {
+        let (mut keys, mut expires) = (0, 0);
+        for at in 0..STRIPES {
+            let table = self.stripe(at).lock();
+            keys += table.len();
+            expires += table.expiring();
+        }
+        let uptime_seconds = self.clock.micros().saturating_sub(self.began) / 1_000_000;
+        info::answer(args, &info::Told { uptime_seconds, keys, expires })
     }
 
     /// As `MULTI` does, runs nothing if one command cannot even be queued, which then is everybody's answer;

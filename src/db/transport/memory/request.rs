@@ -55,6 +55,14 @@ impl<'a> Request<'a> {
         }
     }
 
+    /// The arguments of an `INFO`, likewise.
+    pub fn info(&self) -> Option<&'a [Bytes]> {
+        match self {
+            Request::Command { specification, args } if specification.name == "INFO" => Some(args),
+            _ => None,
+        }
+    }
+
     /// Runs it on the table that has its keys.
     pub fn run(&self, table: &mut Table) -> Answer {
         match self {

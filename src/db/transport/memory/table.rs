@@ -66,6 +66,11 @@ impl Table {
         self.entries.len()
     }
 
+    /// How many of them have a time.
+    pub fn expiring(&self) -> usize {
+        self.expiries.len()
+    }
+
     /// The keys that are not past their time.
     pub fn keys(&self) -> impl Iterator<Item = &Bytes> {
         let now = self.millis();
