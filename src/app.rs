@@ -10,7 +10,7 @@ mod stores;
 mod tenant_deletion;
 mod upkeep;
 
-use crate::admin::{self, BackupRetention};
+use crate::admin::{self, BackupRetention, Diagnostician};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::config::{BackendSettings, Config};
@@ -143,6 +143,16 @@ impl Application {
         })
     }
 
+    /// Whoever looks at the backend closely.
+    pub fn diagnostician(&self) -> Diagnostician {
+        Diagnostician::new(self.database.system(), self.doors.clone())
+    }
+
+    /// Whether both ways lead to one database, where there are two; nothing where that could not be found out.
+    pub async fn ways_lead_to_one_database(&self) -> Option<bool> {
+        self.same_database.as_ref()?.are_one().await
+    }
+
     /// Tenants and keys.
     pub fn registry(&self) -> &Registry {
         &self.registry
@@ -257,11 +267,11 @@ impl Site for Application {
 
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
-        let doors = web::Data::new(self.doors.clone());
+        let looks = web::Data::new(self.diagnostician());
         let vault = web::Data::new(self.vault.clone());
         let jobs = web::Data::new(self.jobs.clone());
         let retention = web::Data::new(BackupRetention(self.config.backup_retention));
         self.stores.provide(config);
-        config.app_data(proxies).app_data(doors).app_data(vault).app_data(jobs).app_data(retention);
+        config.app_data(proxies).app_data(looks).app_data(vault).app_data(jobs).app_data(retention);
     }
 }

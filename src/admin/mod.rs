@@ -14,6 +14,7 @@ mod tests;
 
 use crate::http::Endpoints;
 
+pub use diagnosis::{Diagnosis, Diagnostician, Warning};
 pub use tenant_deletion::BackupRetention;
 
 /// The endpoints of this module.

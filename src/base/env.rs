@@ -67,6 +67,14 @@ pub struct Described {
     pub secret: bool,
 }
 
+/// A variable that is set.
+pub struct SetVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value as it was given, or the secret that it is.
+    pub value: Result<String, Secret>,
+}
+
 /// The environment, while it is being read.
 pub struct Env {
     values: BTreeMap<String, String>,
@@ -240,6 +248,23 @@ impl Env {
             number.parse::<usize>().ok()?.checked_mul(factor)
         };
         self.parsed(variable, "is not a size (65536, 512KiB, 1MiB)", read).unwrap_or_default()
+    }
+
+    /// All variables that have been defined and are set, in order.
+    pub fn set(&self) -> Vec<SetVariable> {
+        let value = |variable: Described| {
+            let Described { name, alias, secret, .. } = variable;
+            let mut names = [Some(name), alias].into_iter().flatten();
+            let given = names.find_map(|name| self.values.get(name).cloned());
+            let file = || self.values.get(&format!("{name}_FILE")).filter(|_| secret);
+            let value = match given {
+                Some(value) if secret => Err(Secret::new(value)),
+                Some(value) => Ok(value),
+                None => Ok(format!("from the file {}", file()?)),
+            };
+            Some(SetVariable { name, value })
+        };
+        self.described().into_iter().filter_map(value).collect()
     }
 
     /// All mistakes together, or nothing where there are none.

@@ -169,6 +169,14 @@ pub(super) fn tree() -> Command {
             )
             .args(flags::of(Config::read)),
         )
+        .subcommand(
+            printing(
+                "doctor",
+                "Check the configuration and the backend, and tell what to mend, in which order; needs no running server",
+                "  agentapi doctor && agentapi serve\n  agentapi doctor --json | jq '.findings'",
+            )
+            .args(flags::of(Config::read)),
+        )
         .subcommand(printing(
             "keygen",
             "Print a fresh TOKEN_ENCRYPTION_KEY and ADMIN_API_KEY, as lines of a .env file",

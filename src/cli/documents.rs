@@ -22,7 +22,7 @@ pub fn reference() -> String {
 }
 
 /// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 12] {
+fn families() -> [(&'static str, &'static [&'static Family]); 13] {
     [
         ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
         ("The vault, owner `_system`", vault::FAMILIES),
@@ -35,6 +35,7 @@ fn families() -> [(&'static str, &'static [&'static Family]); 12] {
         ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),
         ("Tenants that are being deleted, owner the tenant", tenancy::DELETION_FAMILIES),
         ("Operations, owner the tenant or `_system`", db::FAMILIES),
+        ("Looking at the backend, owner `_system`", db::EXAMINATION_FAMILIES),
         ("Ways to the backend, owner `_system`", app::FAMILIES),
     ]
 }
@@ -96,8 +97,8 @@ pub fn command_line() -> String {
     let mut tree = tree();
     tree.build();
     let mut text = String::from(
-        "# The command line\n\nMade from the help texts; `agentapi help COMMAND` prints the same, and `agentapi serve\n\
-         --help` all variables too, which stand in `.env.example` (`agentapi env`).\n",
+        "# The command line\n\nMade from the help texts; `agentapi help COMMAND` prints the same, and `--help` all variables of `serve` and\n\
+         `doctor` too, which stand in `.env.example` (`agentapi env`).\n",
     );
     describe(&mut tree, "##", &mut text);
     text

@@ -3,6 +3,7 @@
 mod admin_api;
 mod api_keys;
 mod commands;
+mod doctor;
 mod documents;
 mod flags;
 mod job;
@@ -78,6 +79,7 @@ fn dispatch(name: &str, given: &ArgMatches) -> ExitCode {
             Ok(config) => serve::serve(config),
             Err(mistakes) => complain(&mistakes.to_string(), MISCONFIGURED),
         },
+        "doctor" => doctor::run(given),
         "tenant" => tenants::run(sub.0, sub.1),
         "key" => api_keys::run(sub.0, sub.1),
         "vault" => vault::run(sub.0, sub.1),

@@ -162,6 +162,11 @@ impl SystemDb {
         self.database.pipeline(commands, self.deadline).await
     }
 
+    /// This process's own time now.
+    pub(super) fn local_now(&self) -> Timestamp {
+        self.database.0.clock.local()
+    }
+
     /// Asks the backend about itself. For now and then: it may look at more than one key to tell.
     pub async fn info(&self) -> Result<ServerInfo, Error> {
         Ok(ServerInfo::parse(&self.run(Command::info()).await?.text()?))

@@ -10,6 +10,7 @@ mod chaos;
 mod clients;
 mod command_counts;
 mod conformance;
+mod diagnosis;
 mod exactness;
 mod failover;
 mod flags_store;

@@ -3,6 +3,7 @@
 mod administration;
 mod clocks;
 mod command_line;
+mod doctor;
 mod draining;
 mod failover;
 mod outage;
