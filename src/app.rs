@@ -1,6 +1,7 @@
 //! The application put together: one backend, the capabilities over it, and the table of all endpoints.
 
 mod backend;
+mod families;
 mod idempotency;
 mod jobs;
 mod monitor;
@@ -10,7 +11,7 @@ mod stores;
 mod tenant_deletion;
 mod upkeep;
 
-use crate::admin::{self, BackupRetention, Diagnostician};
+use crate::admin::{self, Arrived, BackupRetention, Diagnostician, Transfer};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::config::{BackendSettings, Config};
@@ -24,6 +25,7 @@ use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Endpoints, HttpMetrics, Platform, QuotaFields};
 use crate::jobs::{Jobs, Runner};
 use crate::stores::tokens::KeyChange;
+use crate::tenancy::transfer::Families;
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use crate::vault::{KeyRing, RootKeyId, Vault};
 use actix_web::web;
@@ -39,6 +41,7 @@ use tenant_deletion::TenantDeletion;
 use tokio::runtime::Handle;
 
 pub use backend::StartError;
+pub use families::families;
 
 /// How long the start waits for the backend. Without it the server starts all the same, and is not ready.
 pub const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -141,6 +144,18 @@ impl Application {
             draining,
             admission,
         })
+    }
+
+    /// What moving tenants needs.
+    fn transfer(&self) -> Transfer {
+        let flags = self.stores.live_flags.clone();
+        let arrived: Arrived = Arc::new(move |tenant| {
+            let flags = flags.clone();
+            Box::pin(async move { flags.changed(&tenant).await })
+        });
+        let families = families().into_iter().flat_map(|(_, families)| families.iter().copied()).collect();
+        let (database, vault) = (self.database.clone(), self.vault.clone());
+        Transfer { database, vault, families: Families(families), arrived }
     }
 
     /// Whoever looks at the backend closely.
@@ -268,10 +283,11 @@ impl Site for Application {
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
         let looks = web::Data::new(self.diagnostician());
+        let transfer = web::Data::new(self.transfer());
         let vault = web::Data::new(self.vault.clone());
         let jobs = web::Data::new(self.jobs.clone());
         let retention = web::Data::new(BackupRetention(self.config.backup_retention));
         self.stores.provide(config);
-        config.app_data(proxies).app_data(looks).app_data(vault).app_data(jobs).app_data(retention);
+        config.app_data(proxies).app_data(looks).app_data(transfer).app_data(vault).app_data(jobs).app_data(retention);
     }
 }

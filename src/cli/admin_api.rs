@@ -3,14 +3,20 @@
 use super::{MISCONFIGURED, flags, output::complain};
 use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
+use crate::http::NDJSON;
 use clap::ArgMatches;
-use reqwest::{Client, Method, Url};
+use futures_util::Stream;
+use reqwest::{Body, Client, Method, RequestBuilder, Response, Url};
 use serde_json::Value;
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 /// The longest that one answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest that a tenant may take to be moved.
+const LONG: Duration = Duration::from_secs(24 * 3600);
 
 /// Where the server is, what opens it, and how to print what it says.
 pub(super) struct Asking {
@@ -85,21 +91,52 @@ impl AdminApi {
         }
     }
 
+    /// An answer that comes piece by piece, once it is known not to be a refusal.
+    pub(super) async fn open(&self, path: &str) -> Result<Response, String> {
+        self.send(Method::GET, path, |request| request.timeout(LONG)).await
+    }
+
+    /// Sends lines as they come, and takes the answer.
+    pub(super) async fn send_lines(
+        &self,
+        path: &str,
+        lines: impl Stream<Item = io::Result<Vec<u8>>> + Send + 'static,
+    ) -> Result<Value, String> {
+        let lines = Body::wrap_stream(lines);
+        let with = |request: RequestBuilder| request.timeout(LONG).header("content-type", NDJSON).body(lines);
+        self.body(self.send(Method::POST, path, with).await?).await
+    }
+
     /// The answer's body; a refusal is told in its own words.
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, String> {
+        let with = |request: RequestBuilder| match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        self.body(self.send(method, path, with).await?).await
+    }
+
+    async fn body(&self, answer: Response) -> Result<Value, String> {
+        let text = answer.text().await.map_err(|_| format!("{} broke off its answer", self.url))?;
+        Ok(serde_json::from_str(&text).unwrap_or_default())
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        with: impl FnOnce(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, String> {
         let url = self.url.join(path).map_err(|_| "the path is none".to_owned())?;
-        let mut request = self.client.request(method, url).bearer_auth(self.key.expose());
-        if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
-        }
+        let request = with(self.client.request(method, url).bearer_auth(self.key.expose()));
         // The client's own errors print the URL, which is the operator's own here, and nothing secret.
         let answer = request.send().await.map_err(|error| format!("{} does not answer: {error}", self.url))?;
         let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
         let text = answer.text().await.map_err(|_| format!("{} broke off its answer", self.url))?;
         let body: Value = serde_json::from_str(&text).unwrap_or_default();
-        if status.is_success() {
-            return Ok(body);
-        }
         let said = |member: &str| body.get(member).and_then(Value::as_str).unwrap_or_default().to_owned();
         Err(format!("{} answers {}: {}. {}", self.url, status.as_u16(), said("title"), said("detail")))
     }

@@ -148,6 +148,28 @@ fn vault() -> Command {
         )))
 }
 
+/// Moving a tenant.
+fn moving() -> [Command; 2] {
+    let one = || option("tenant", "TENANT", "Which tenant").required(true);
+    [
+        asking(
+            "export",
+            "Write down all that a tenant has, to move or to keep it",
+            "  agentapi export --tenant acme --output acme.ndjson",
+        )
+        .arg(one())
+        .arg(option("output", "FILE", "Where to; standard output if not given")),
+        asking(
+            "import",
+            "Make a tenant of what was exported; it must not be there yet",
+            "  agentapi import --tenant acme --input acme.ndjson --url http://other:3284\n  \
+             agentapi export --tenant acme | agentapi import --tenant acme --url http://other:3284",
+        )
+        .arg(one())
+        .arg(option("input", "FILE", "Where from; standard input if not given")),
+    ]
+}
+
 /// The whole tree.
 pub(super) fn tree() -> Command {
     let shell = word("shell", "SHELL", "The shell").value_parser(PossibleValuesParser::new(SHELLS));
@@ -185,6 +207,7 @@ pub(super) fn tree() -> Command {
         .subcommand(tenant())
         .subcommand(key())
         .subcommand(vault())
+        .subcommands(moving())
         .subcommand(printing("env", "Print every variable with its default, as .env.example", "  agentapi env > .env"))
         .subcommand(command(
             "openapi",

@@ -4,9 +4,9 @@ use super::commands::{SHELLS, tree};
 use crate::app;
 use crate::base::env::{Described, Env};
 use crate::config::Config;
-use crate::db::{self, Family};
+use crate::db::Family;
+use crate::http;
 use crate::http::openapi;
-use crate::{http, jobs, stores, tenancy, vault};
 use clap::Command;
 use clap_complete::Shell;
 use serde_json::{Value, json};
@@ -21,25 +21,6 @@ pub fn reference() -> String {
     http::markdown(&app::described())
 }
 
-/// The families of keys, by who keeps them.
-fn families() -> [(&'static str, &'static [&'static Family]); 13] {
-    [
-        ("Tenants and API keys, owner `_system`", tenancy::FAMILIES),
-        ("The vault, owner `_system`", vault::FAMILIES),
-        ("Jobs, owner `_system`", jobs::FAMILIES),
-        ("Sessions, owner the tenant", stores::sessions::FAMILIES),
-        ("Tokens, owner the tenant", stores::tokens::FAMILIES),
-        ("Feature flags, owner the tenant; `flag-changes`: the server", stores::flags::FAMILIES),
-        ("Circuit breakers, owner the tenant", stores::breakers::FAMILIES),
-        ("Rate limits, owner the tenant", stores::rate_limits::FAMILIES),
-        ("Idempotency keys, owner the tenant, or `_system` on the admin API", stores::idempotency::FAMILIES),
-        ("Tenants that are being deleted, owner the tenant", tenancy::DELETION_FAMILIES),
-        ("Operations, owner the tenant or `_system`", db::FAMILIES),
-        ("Looking at the backend, owner `_system`", db::EXAMINATION_FAMILIES),
-        ("Ways to the backend, owner `_system`", app::FAMILIES),
-    ]
-}
-
 /// `docs/keys.md`.
 pub fn keys_table() -> String {
     let mut text = String::from(
@@ -48,13 +29,16 @@ pub fn keys_table() -> String {
          by. What stands in braces decides the Redis Cluster slot. In parts, bytes other than `A-Z a-z 0-9 . _ ~ -` are\n\
          written as `%XX`. No session id, refresh token or API key is stored: where one is named, its SHA-256 is.\n",
     );
-    for (title, families) in families() {
-        text.push_str(&format!("\n## {title}\n\n| key | type | routed by | lives | holds |\n|---|---|---|---|---|\n"));
+    for (title, families) in app::families() {
+        text.push_str(&format!(
+            "\n## {title}\n\n| key | type | routed by | lives | moves along | holds |\n|---|---|---|---|---|---|\n"
+        ));
         for family in families {
             let parts = family.parts.split(':').filter(|part| !part.is_empty()).map(|part| format!(":{{{part}}}"));
             let name: String = std::iter::once(family.name.to_owned()).chain(parts).collect();
             let Family { kind, routed_by, lives, holds, .. } = family;
-            text.push_str(&format!("| `{name}` | {kind} | {routed_by} | {lives} | {holds} |\n"));
+            let moves = family.stays.map_or("yes".to_owned(), |why| format!("no: {why}"));
+            text.push_str(&format!("| `{name}` | {kind} | {routed_by} | {lives} | {moves} | {holds} |\n"));
         }
     }
     text
@@ -63,11 +47,11 @@ pub fn keys_table() -> String {
 /// The same for machines.
 pub(super) fn keys() -> Value {
     let one = |owner: &str, family: &Family| {
-        let Family { name, parts, kind, routed_by, lives, holds } = family;
-        json!({"family": name, "parts": parts, "type": kind, "routed_by": routed_by, "lives": lives, "holds": holds, "kept_for": owner})
+        let Family { name, parts, kind, routed_by, lives, holds, stays } = family;
+        json!({"family": name, "parts": parts, "type": kind, "routed_by": routed_by, "lives": lives, "holds": holds, "stays": stays, "kept_for": owner})
     };
     let all =
-        families().into_iter().flat_map(|(owner, families)| families.iter().map(move |family| one(owner, family)));
+        app::families().into_iter().flat_map(|(owner, families)| families.iter().map(move |family| one(owner, family)));
     json!({"items": all.collect::<Vec<_>>()})
 }
 

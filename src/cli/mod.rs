@@ -9,6 +9,7 @@ mod flags;
 mod job;
 mod keygen;
 mod logging;
+mod moving;
 mod newcomer;
 mod output;
 mod serve;
@@ -82,6 +83,7 @@ fn dispatch(name: &str, given: &ArgMatches) -> ExitCode {
         "doctor" => doctor::run(given),
         "tenant" => tenants::run(sub.0, sub.1),
         "key" => api_keys::run(sub.0, sub.1),
+        "export" | "import" => moving::run(name, given),
         "vault" => vault::run(sub.0, sub.1),
         "openapi" => print(&format!("{:#}\n", documents::openapi())),
         "reference" => print(&reference()),

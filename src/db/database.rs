@@ -98,6 +98,17 @@ impl TenantDb {
         Key::new(&self.database.0.prefix, self.tenant.as_str(), partition, family, parts)
     }
 
+    /// The key of this name in a partition of this tenant: a word and parts as they stand in a key. Nothing where the family
+    /// has none such.
+    pub fn named(&self, partition: Partition, family: &Family, name: &str) -> Option<Key> {
+        Key::named(&self.database.0.prefix, self.tenant.as_str(), partition, family, name)
+    }
+
+    /// What stands in a key behind tenant and partition.
+    pub fn name_of<'a>(&self, key: &'a Key) -> Option<&'a str> {
+        key.name()
+    }
+
     /// What every key of this tenant starts with, up to the digits of its partition.
     pub(super) fn key_start(&self) -> String {
         format!("{}:{{{}:", self.database.0.prefix, self.tenant)

@@ -22,6 +22,7 @@ const CHECK: Family = Family {
     routed_by: "nothing",
     lives: "a moment, 60 s at the most",
     holds: "a random token, written, read and deleted to see that the backend does so",
+    stays: Some("it lives for a moment"),
 };
 
 /// The families of keys that looking at the backend writes.

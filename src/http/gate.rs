@@ -257,7 +257,7 @@ async fn answer(
     slot: &Slot<'_>,
     (start, deadline): (Instant, Deadline),
 ) -> Result<HttpResponse, Problem> {
-    let has_begun = Cell::new(false);
+    let (has_begun, takes_its_time) = (Cell::new(false), endpoint.takes_its_time);
     let work = async {
         let principal = authenticate(request, &endpoint, platform, deadline).await?;
         let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
@@ -292,6 +292,9 @@ async fn answer(
         let problem = Problem::new(Code::BackendUnavailable, "The request took too long.");
         Err(if has_begun.get() { problem.with_unknown_outcome() } else { problem })
     };
+    if takes_its_time {
+        return work.await;
+    }
     platform.patience.within(pin!(work)).await.unwrap_or_else(late)
 }
 

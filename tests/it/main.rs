@@ -36,5 +36,6 @@ mod supervision;
 mod tenant_deletion;
 mod tls;
 mod tokens_store;
+mod transfer;
 mod vault;
 mod vault_api;

@@ -6,6 +6,7 @@ mod command_line;
 mod doctor;
 mod draining;
 mod failover;
+mod moving;
 mod outage;
 mod secrets;
 mod serving;
