@@ -216,9 +216,10 @@ mod tests {
     #[test]
     fn a_name_that_a_family_could_not_have_makes_no_key() {
         const PARTS: Family = Family { name: "token", parts: "user:provider", ..FAMILY };
-        let named = |name| Key::named("agentapi", "acme", Partition(10), &PARTS, name);
+        let named = |name: &str| Key::named("agentapi", "acme", Partition(10), &PARTS, name);
         let key = Key::new("agentapi", "acme", Partition(10), &PARTS, &["u:1{}", "é"]);
-        assert!(named(key.name().unwrap()) == Some(key));
+        let name = key.name().unwrap().to_owned();
+        assert!(named(&name) == Some(key));
         for bad in [
             "token",
             "token:a",

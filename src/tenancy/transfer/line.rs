@@ -5,6 +5,7 @@ use crate::base::clock::Timestamp;
 use crate::tenancy::Tenant;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::fmt;
 
 /// The format that this version writes and reads.
 pub const FORMAT: u32 = 1;
@@ -99,6 +100,17 @@ impl Line {
     /// Its text without a line feed; nothing where it would be too long.
     pub fn text(&self) -> Option<Vec<u8>> {
         serde_json::to_vec(self).ok().filter(|text| text.len() <= LONGEST_LINE)
+    }
+}
+
+/// Shows the shape alone: what it holds is a client's.
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Content::String(text) => write!(f, "String({} bytes)", text.len()),
+            Content::Hash(fields) => write!(f, "Hash({} fields)", fields.len()),
+            Content::Zset(members) => write!(f, "Zset({} members)", members.len()),
+        }
     }
 }
 
