@@ -3,6 +3,7 @@
 mod backend;
 mod backend_metrics;
 mod cache_metrics;
+mod families;
 mod idempotency;
 mod jobs;
 mod monitor;
@@ -15,7 +16,7 @@ mod tenant_deletion;
 mod traces;
 mod upkeep;
 
-use crate::admin::{self, BackupRetention};
+use crate::admin::{self, Arrived, BackupRetention, Diagnostician, Transfer};
 use crate::base::clock::Clock;
 use crate::base::deadline::Deadline;
 use crate::config::{BackendSettings, Config};
@@ -29,6 +30,7 @@ use crate::http::server::{Draining, Site};
 use crate::http::{self, Admission, Busiest, Endpoints, HttpMetrics, Platform, QuotaFields};
 use crate::jobs::{Jobs, Runner};
 use crate::stores::tokens::KeyChange;
+use crate::tenancy::transfer::Families;
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use crate::vault::{KeyRing, RootKeyId, Vault};
 use actix_web::web;
@@ -45,6 +47,7 @@ use tokio::runtime::Handle;
 use traces::Traces;
 
 pub use backend::StartError;
+pub use families::families;
 
 /// How long the start waits for the backend. Without it the server starts all the same, and is not ready.
 pub const FIRST_LOOK: Duration = Duration::from_millis(500);
@@ -162,6 +165,28 @@ impl Application {
             admission,
             traces,
         })
+    }
+
+    /// What moving tenants needs.
+    fn transfer(&self) -> Transfer {
+        let flags = self.stores.live_flags.clone();
+        let arrived: Arrived = Arc::new(move |tenant| {
+            let flags = flags.clone();
+            Box::pin(async move { flags.changed(&tenant).await })
+        });
+        let families = families().into_iter().flat_map(|(_, families)| families.iter().copied()).collect();
+        let (database, vault) = (self.database.clone(), self.vault.clone());
+        Transfer { database, vault, families: Families(families), arrived }
+    }
+
+    /// Whoever looks at the backend closely.
+    pub fn diagnostician(&self) -> Diagnostician {
+        Diagnostician::new(self.database.system(), self.doors.clone())
+    }
+
+    /// Whether both ways lead to one database, where there are two; nothing where that could not be found out.
+    pub async fn ways_lead_to_one_database(&self) -> Option<bool> {
+        self.same_database.as_ref()?.are_one().await
     }
 
     /// Tenants and keys.
@@ -282,11 +307,12 @@ impl Site for Application {
 
     fn provide(&self, config: &mut web::ServiceConfig) {
         let proxies = web::Data::new(self.config.trusted_proxies.clone());
-        let doors = web::Data::new(self.doors.clone());
+        let looks = web::Data::new(self.diagnostician());
+        let transfer = web::Data::new(self.transfer());
         let vault = web::Data::new(self.vault.clone());
         let jobs = web::Data::new(self.jobs.clone());
         let retention = web::Data::new(BackupRetention(self.config.backup_retention));
         self.stores.provide(config);
-        config.app_data(proxies).app_data(doors).app_data(vault).app_data(jobs).app_data(retention);
+        config.app_data(proxies).app_data(looks).app_data(transfer).app_data(vault).app_data(jobs).app_data(retention);
     }
 }

@@ -8,5 +8,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    agentapi::cli::run(std::env::args().skip(1).collect())
+    agentapi::cli::run(std::env::args_os().skip(1))
 }

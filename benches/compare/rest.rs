@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 
 const CALLERS: usize = 64;
 const TIME: Duration = Duration::from_millis(1500);
-const FAMILY: Family = Family { name: "bench", parts: "", kind: "string", routed_by: "", lives: "", holds: "" };
+const FAMILY: Family =
+    Family { name: "bench", parts: "", kind: "string", routed_by: "", lives: "", holds: "", stays: None };
 
 /// The callers, and the stand-in that they speak to.
 pub struct Callers {

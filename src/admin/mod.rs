@@ -11,15 +11,19 @@ mod tenant_deletion;
 mod tenants;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 use crate::http::Endpoints;
 
+pub use diagnosis::{Diagnosis, Diagnostician, Warning};
 pub use tenant_deletion::BackupRetention;
+pub use transfer::{Arrived, Transfer};
 
 /// The endpoints of this module.
 pub fn endpoints() -> Endpoints {
     tenants::endpoints()
         .and(tenant_deletion::endpoints())
+        .and(transfer::endpoints())
         .and(keys::endpoints())
         .and(jobs::endpoints())
         .and(diagnosis::endpoints())

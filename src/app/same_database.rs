@@ -61,6 +61,15 @@ impl SameDatabase {
         }
     }
 
+    /// Looks once; nothing when a way cannot be asked.
+    pub(super) async fn are_one(&self) -> Option<bool> {
+        match self.look().await.unwrap_or(Proof::None) {
+            Proof::Same => Some(true),
+            Proof::Different => Some(false),
+            Proof::None => None,
+        }
+    }
+
     async fn look(&self) -> Result<Proof, Error> {
         let token = id::random_base62(id::SECRET_LENGTH).map_err(|_| Error::unexpected("randomness"))?;
         let token = Bytes::from(token);

@@ -97,6 +97,8 @@ codes! {
     TenantBeingDeleted = "tenant_being_deleted", 409, "A tenant with this id is being deleted";
     /// The lease is not in force any more: another one was given, or the token was changed; nothing was stored.
     LeaseLost = "lease_lost", 409, "The lease was lost";
+    /// This server lacks a root key under which the tenant's data keys are wrapped; nothing was written.
+    RootKeyUnknown = "root_key_unknown", 409, "The export needs another root key";
     /// The chosen tenant id is taken.
     TenantExists = "tenant_exists", 409, "A tenant with this id exists";
     /// The same `Idempotency-Key` is being worked on.
@@ -119,6 +121,8 @@ codes! {
     ValidationFailed = "validation_failed", 422, "The body is not valid here";
     /// What was asked for is more than one answer may hold; fewer at a time will do.
     AnswerTooLarge = "answer_too_large", 422, "The answer would be too large";
+    /// A line is not one of an export, the end is missing or does not fit; the tenant stays suspended and is to be purged.
+    ImportInvalid = "import_invalid", 422, "The export cannot be read";
     /// The tenant has as many policies as it may.
     PolicyLimitReached = "policy_limit_reached", 422, "The tenant has too many rate limit policies";
     /// The key is limited over as many different windows as it may be.

@@ -52,6 +52,31 @@ enum Entry {
     Variable(Variable),
 }
 
+/// A variable as it is told to people.
+#[derive(Debug, Clone, Copy)]
+pub struct Described {
+    /// The section that it stands in; empty before the first.
+    pub section: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// Another name that it answers to.
+    pub alias: Option<&'static str>,
+    /// What holds when it is not set, as it would be written; empty where nothing does.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+    /// Whether it is a secret, which `NAME_FILE` may bring too.
+    pub secret: bool,
+}
+
+/// A variable that is set.
+pub struct SetVariable {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value as it was given, or the secret that it is.
+    pub value: Result<String, Secret>,
+}
+
 /// The environment, while it is being read.
 pub struct Env {
     values: BTreeMap<String, String>,
@@ -227,6 +252,23 @@ impl Env {
         self.parsed(variable, "is not a size (65536, 512KiB, 1MiB)", read).unwrap_or_default()
     }
 
+    /// All variables that have been defined and are set, in order.
+    pub fn set(&self) -> Vec<SetVariable> {
+        let value = |variable: Described| {
+            let Described { name, alias, secret, .. } = variable;
+            let mut names = [Some(name), alias].into_iter().flatten();
+            let given = names.find_map(|name| self.values.get(name).cloned());
+            let file = || self.values.get(&format!("{name}_FILE")).filter(|_| secret);
+            let value = match given {
+                Some(value) if secret => Err(Secret::new(value)),
+                Some(value) => Ok(value),
+                None => Ok(format!("from the file {}", file()?)),
+            };
+            Some(SetVariable { name, value })
+        };
+        self.described().into_iter().filter_map(value).collect()
+    }
+
     /// All mistakes together, or nothing where there are none.
     pub fn finish(self) -> Result<(), Mistakes> {
         if self.mistakes.is_empty() { Ok(()) } else { Err(Mistakes(self.mistakes)) }
@@ -252,18 +294,19 @@ impl Env {
         text
     }
 
-    /// The names of all variables that have been defined, aliases and file forms included.
-    pub fn names(&self) -> Vec<String> {
-        let variables = self.entries.iter().filter_map(|entry| match entry {
-            Entry::Variable(variable) => Some(variable),
-            Entry::Section(_) => None,
-        });
-        variables
-            .flat_map(|v| {
-                let file = v.secret.then(|| format!("{}_FILE", v.name));
-                [Some(v.name.to_owned()), v.alias.map(str::to_owned), file].into_iter().flatten()
-            })
-            .collect()
+    /// All variables that have been defined so far, in order.
+    pub fn described(&self) -> Vec<Described> {
+        let mut section = "";
+        let mut described = Vec::with_capacity(self.entries.len());
+        for entry in &self.entries {
+            match *entry {
+                Entry::Section(title) => section = title,
+                Entry::Variable(Variable { name, alias, default, meaning, secret }) => {
+                    described.push(Described { section, name, alias, default, meaning, secret });
+                }
+            }
+        }
+        described
     }
 }
 

@@ -1,8 +1,10 @@
 //! `agentapi healthcheck`: whether the server beside it serves, for containers, where there is nothing else to ask with.
 
-use super::{Flags, MISCONFIGURED, complain, print};
+use super::output::{complain, print};
+use super::{MISCONFIGURED, flags};
 use crate::base::env::Env;
 use crate::config;
+use clap::ArgMatches;
 use reqwest::{Client, StatusCode};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
@@ -12,13 +14,13 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The server's own variables, as far as they say how to reach it.
-struct Settings {
+pub(super) struct Settings {
     address: SocketAddr,
     has_tls: bool,
 }
 
 impl Settings {
-    fn read(env: &mut Env) -> Settings {
+    pub(super) fn read(env: &mut Env) -> Settings {
         let (host, port) = config::address(env);
         Settings { address: SocketAddr::new(nearest(host), port), has_tls: env.text(config::TLS_CERT_FILE).is_some() }
     }
@@ -39,8 +41,8 @@ fn nearest(host: IpAddr) -> IpAddr {
 }
 
 /// Asks once and prints a line: 0 when the answer is 200, 1 when it is another or none, 2 when called wrongly.
-pub(super) fn run(flags: Flags) -> ExitCode {
-    let settings = match super::read(flags, Settings::read) {
+pub(super) fn run(given: &ArgMatches) -> ExitCode {
+    let settings = match flags::read(given, Settings::read) {
         Ok(settings) => settings,
         Err(mistakes) => return complain(&mistakes.to_string(), MISCONFIGURED),
     };

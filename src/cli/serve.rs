@@ -1,6 +1,7 @@
 //! `agentapi serve`.
 
-use super::{complain, logging, newcomer, print};
+use super::output::{complain, print};
+use super::{logging, newcomer};
 use crate::app::{Application, FIRST_LOOK};
 use crate::base::clock::SystemClock;
 use crate::config::Config;

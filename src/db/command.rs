@@ -16,6 +16,7 @@ pub const COMMANDS: &[&str] = &[
     "GET",
     "HDEL",
     "HGET",
+    "HGETALL",
     "HMGET",
     "HSET",
     "INCR",

@@ -98,6 +98,17 @@ impl TenantDb {
         Key::new(&self.database.0.prefix, self.tenant.as_str(), partition, family, parts)
     }
 
+    /// The key of this name in a partition of this tenant: a word and parts as they stand in a key. Nothing where the family
+    /// has none such.
+    pub fn named(&self, partition: Partition, family: &Family, name: &str) -> Option<Key> {
+        Key::named(&self.database.0.prefix, self.tenant.as_str(), partition, family, name)
+    }
+
+    /// What stands in a key behind tenant and partition.
+    pub fn name_of<'a>(&self, key: &'a Key) -> Option<&'a str> {
+        key.name()
+    }
+
     /// What every key of this tenant starts with, up to the digits of its partition.
     pub(super) fn key_start(&self) -> String {
         format!("{}:{{{}:", self.database.0.prefix, self.tenant)
@@ -160,6 +171,11 @@ impl SystemDb {
     /// Runs independent commands in one round trip; as many answers as commands, in order.
     pub async fn pipeline(&self, commands: Vec<Command>) -> Result<Vec<Reply>, Error> {
         self.database.pipeline(commands, self.deadline).await
+    }
+
+    /// This process's own time now.
+    pub(super) fn local_now(&self) -> Timestamp {
+        self.database.0.clock.local()
     }
 
     /// Asks the backend about itself. For now and then: it may look at more than one key to tell.

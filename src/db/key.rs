@@ -64,6 +64,8 @@ pub struct Family {
     pub lives: &'static str,
     /// What it holds.
     pub holds: &'static str,
+    /// Why its keys stay behind when a tenant is moved; `None` where they go along.
+    pub stays: Option<&'static str>,
 }
 
 /// The name of one value in the backend. Only [`super::TenantDb`] and [`super::SystemDb`] make them.
@@ -90,6 +92,25 @@ impl Key {
             encode(part, &mut key);
         }
         Key(Bytes::from(key))
+    }
+
+    /// The key of this name (a family's word and parts as they stand in a key), if it is one that the family could have.
+    pub(super) fn named(prefix: &str, owner: &str, partition: Partition, family: &Family, name: &str) -> Option<Key> {
+        let (word, parts) = name.split_once(':').map_or((name, None), |(word, parts)| (word, Some(parts)));
+        let expected = family.parts.split(':').filter(|part| !part.is_empty()).count();
+        let parts: Vec<&str> = parts.into_iter().flat_map(|parts| parts.split(':')).collect();
+        let fits = word == family.name && parts.len() == expected && parts.iter().all(|part| is_encoded(part));
+        fits.then(|| {
+            let mut key = Key::new(prefix, owner, partition, family, &[]).0.to_vec();
+            parts.iter().for_each(|part| key.extend([b":", part.as_bytes()].concat()));
+            Key(Bytes::from(key))
+        })
+    }
+
+    /// What stands behind the tag: a family's word and parts.
+    pub(super) fn name(&self) -> Option<&str> {
+        let at = self.0.windows(2).position(|two| two == b"}:")?;
+        std::str::from_utf8(self.0.get(at + 2..)?).ok()
     }
 
     /// A key that a scan found and that was seen to be of its tenant.
@@ -126,6 +147,19 @@ fn is_plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'~' | b'-')
 }
 
+/// Whether a text is one that [`encode`] writes.
+fn is_encoded(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        let is_digit = |byte: Option<u8>| byte.is_some_and(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
+        let escapes = byte == b'%' && is_digit(bytes.next()) && is_digit(bytes.next());
+        if !escapes && !is_plain(byte) {
+            return false;
+        }
+    }
+    true
+}
+
 fn encoded_length(text: &str) -> usize {
     text.bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum()
 }
@@ -148,7 +182,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const FAMILY: Family = Family { name: "family", parts: "", kind: "", routed_by: "", lives: "", holds: "" };
+    const FAMILY: Family =
+        Family { name: "family", parts: "", kind: "", routed_by: "", lives: "", holds: "", stays: None };
 
     fn key(owner: &str, partition: u8, parts: &[&str]) -> Vec<u8> {
         Key::new("agentapi", owner, Partition(partition), &FAMILY, parts).0.to_vec()
@@ -175,6 +210,30 @@ mod tests {
         }
         for bad in ["", "0", "0g", "0A", "000", "é"] {
             assert_eq!(Partition::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_a_family_could_not_have_makes_no_key() {
+        const PARTS: Family = Family { name: "token", parts: "user:provider", ..FAMILY };
+        let named = |name: &str| Key::named("agentapi", "acme", Partition(10), &PARTS, name);
+        let key = Key::new("agentapi", "acme", Partition(10), &PARTS, &["u:1{}", "é"]);
+        let name = key.name().unwrap().to_owned();
+        assert!(named(&name) == Some(key));
+        for bad in [
+            "token",
+            "token:a",
+            "token:a:b:c",
+            "token:a:b}",
+            "token:a:{b",
+            "token:a:%g0",
+            "token:a:%4",
+            "token:a:%c3",
+            "other:a:b",
+            "token:a:é",
+            "token:a:*",
+        ] {
+            assert!(named(bad).is_none(), "{bad}");
         }
     }
 

@@ -18,6 +18,7 @@ const ANSWER: Family = Family {
     routed_by: "what the script's other keys are routed by",
     lives: "60 s",
     holds: "what a script answered that must act once: kind, length and text of each value; the operation is random",
+    stays: Some("it lives for a minute"),
 };
 
 /// The families of keys that scripts use whoever runs them.

@@ -92,7 +92,7 @@ mod tests {
     use crate::db::{BackendClock, Database, Expiry, Family};
     use std::sync::Arc;
 
-    const FAMILY: Family = Family { name: "f", parts: "", kind: "", routed_by: "", lives: "", holds: "" };
+    const FAMILY: Family = Family { name: "f", parts: "", kind: "", routed_by: "", lives: "", holds: "", stays: None };
 
     async fn all(db: &TenantDb) -> Vec<Bytes> {
         let (mut found, mut cursor) = (Vec::new(), ScanCursor::start());

@@ -15,6 +15,8 @@ pub struct ServerInfo {
     pub uptime_seconds: Option<u64>,
     /// How many clients are connected.
     pub connected_clients: Option<u64>,
+    /// How many may be.
+    pub maxclients: Option<u64>,
     /// The memory that it takes, in bytes.
     pub used_memory: Option<u64>,
     /// The memory that it may take, in bytes; 0 is without a limit.
@@ -63,6 +65,7 @@ impl ServerInfo {
             "redis_version" => self.redis_version = word(),
             "uptime_in_seconds" => self.uptime_seconds = number(),
             "connected_clients" => self.connected_clients = number(),
+            "maxclients" => self.maxclients = number(),
             "used_memory" => self.used_memory = number(),
             "maxmemory" => self.maxmemory = number(),
             "maxmemory_policy" => self.maxmemory_policy = word(),
@@ -97,7 +100,7 @@ mod tests {
 
     #[test]
     fn every_part_is_read_from_the_answer_of_a_redis() {
-        let text = "# Server\r\nredis_version:7.0.15\r\nuptime_in_seconds:61\r\n\r\n# Clients\r\nconnected_clients:3\r\n\
+        let text = "# Server\r\nredis_version:7.0.15\r\nuptime_in_seconds:61\r\n\r\n# Clients\r\nconnected_clients:3\r\nmaxclients:10000\r\n\
                     # Memory\r\nused_memory:1048576\r\nused_memory_human:1.00M\r\nmaxmemory:0\r\nmaxmemory_policy:noeviction\r\n\
                     # Persistence\r\nrdb_last_save_time:1700000000\r\nrdb_last_bgsave_status:ok\r\naof_enabled:1\r\n\
                     # Stats\r\nkeyspace_hits:10\r\nkeyspace_misses:5\r\nevicted_keys:2\r\n\
@@ -106,6 +109,7 @@ mod tests {
             redis_version: Some("7.0.15".to_owned()),
             uptime_seconds: Some(61),
             connected_clients: Some(3),
+            maxclients: Some(10_000),
             used_memory: Some(1_048_576),
             maxmemory: Some(0),
             maxmemory_policy: Some("noeviction".to_owned()),

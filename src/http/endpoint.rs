@@ -93,6 +93,8 @@ pub struct Endpoint {
     pub in_outage: InOutage,
     /// How many requests of the usual kind it may cost as much as.
     pub slots: u32,
+    /// Whether a request may take as long as its body comes: what it does then has deadlines of its own.
+    pub takes_its_time: bool,
     /// Whether requests to it count against the limit of their API key.
     pub is_metered: bool,
     /// What a short-lived token must be for to stand in for a key here.

@@ -57,6 +57,7 @@ impl Endpoints {
             creates: false,
             in_outage: InOutage::Refuse,
             slots: 1,
+            takes_its_time: false,
             is_metered: true,
             by_token: None,
             refuses_as: None,
@@ -127,6 +128,11 @@ impl Endpoints {
     /// allows, until its handler says how heavy it is ([`Weight`](super::Weight)).
     pub fn weighs(self, slots: u32) -> Self {
         self.describe(|row| row.slots = slots)
+    }
+
+    /// A request may take as long as its body comes ([`Lines`](super::Lines)).
+    pub fn takes_its_time(self) -> Self {
+        self.describe(|row| row.takes_its_time = true)
     }
 
     /// Requests to it do not count against the limit of their API key.

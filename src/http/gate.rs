@@ -183,6 +183,7 @@ async fn answer(
     slot: &Slot<'_>,
     (start, deadline): (Instant, Deadline),
 ) -> Result<HttpResponse, Problem> {
+    let takes_its_time = endpoint.takes_its_time;
     let work = async {
         let principal = authenticate(request, &endpoint, platform, deadline).await?;
         let tenant = principal.as_ref().and_then(|principal| principal.tenant.as_ref());
@@ -212,6 +213,9 @@ async fn answer(
         }
         Ok(large::in_pieces(answer, walk.principal.as_ref().map(|_| &walk.load)))
     };
+    if takes_its_time {
+        return work.await;
+    }
     platform
         .patience()
         .within(pin!(work))

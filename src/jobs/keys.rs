@@ -13,6 +13,7 @@ const JOB: Family = Family {
     lives: "until it is done and a thousand newer ones are too",
     holds: "kind, tenant, state, done, total, cursor, error; created, started and finished (ms); holder of the lease, its \
             end (ms), how often it changed hands (fencing); when the next step is due (ms), failures in a row",
+    stays: Some("it is the server's"),
 };
 
 const JOBS: Family = Family {
@@ -22,6 +23,7 @@ const JOBS: Family = Family {
     routed_by: "nothing",
     lives: "while there are jobs",
     holds: "the ids of all jobs, every score 0",
+    stays: Some("it is the server's"),
 };
 
 const UNFINISHED: Family = Family {
@@ -31,6 +33,7 @@ const UNFINISHED: Family = Family {
     routed_by: "nothing",
     lives: "while there are such jobs",
     holds: "the ids of the jobs that are not finished, every score 0",
+    stays: Some("it is the server's"),
 };
 
 const FINISHED: Family = Family {
@@ -40,6 +43,7 @@ const FINISHED: Family = Family {
     routed_by: "nothing",
     lives: "while there are such jobs",
     holds: "the ids of the newest thousand jobs that are finished, every score 0",
+    stays: Some("it is the server's"),
 };
 
 const CURRENT: Family = Family {
@@ -49,6 +53,7 @@ const CURRENT: Family = Family {
     routed_by: "nothing",
     lives: "until the job is finished",
     holds: "the id of the unfinished job of this kind and tenant, or of this kind alone where it concerns no tenant",
+    stays: Some("it is the server's"),
 };
 
 /// Every family of jobs, for `docs/keys.md`.

@@ -261,7 +261,7 @@ async fn a_job_that_cannot_be_read_keeps_no_other_from_being_done() {
     let broken = world.start().await;
     world.clock.advance(SECOND);
     let good = world.jobs().start("test", Some(&acme())).await.unwrap();
-    const JOB: Family = Family { name: "job", parts: "", kind: "", routed_by: "", lives: "", holds: "" };
+    const JOB: Family = Family { name: "job", parts: "", kind: "", routed_by: "", lives: "", holds: "", stays: None };
     let system = world.database.system();
     let key = system.key(&JOB, &[broken.id.as_str()]);
     system.run(Command::set(&key, "nonsense", Expiry::Never)).await.unwrap().done().unwrap();

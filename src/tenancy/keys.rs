@@ -11,6 +11,7 @@ pub(super) const TENANT: Family = Family {
     routed_by: "nothing",
     lives: "until the tenant is deleted",
     holds: "the tenant: name, status, limits, settings, version, times (JSON)",
+    stays: Some("it goes along in the first line"),
 };
 
 pub(super) const TENANTS: Family = Family {
@@ -20,6 +21,7 @@ pub(super) const TENANTS: Family = Family {
     routed_by: "nothing",
     lives: "always",
     holds: "the ids of all tenants, every score 0",
+    stays: Some("it is made from the tenant"),
 };
 
 pub(super) const API_KEY: Family = Family {
@@ -29,6 +31,7 @@ pub(super) const API_KEY: Family = Family {
     routed_by: "nothing",
     lives: "until the key is revoked",
     holds: "the API key: tenant, name, scopes, SHA-256 of its secret, times (JSON)",
+    stays: Some("it goes along in a line of its own"),
 };
 
 pub(super) const TENANT_KEYS: Family = Family {
@@ -38,6 +41,7 @@ pub(super) const TENANT_KEYS: Family = Family {
     routed_by: "nothing",
     lives: "until the tenant is deleted",
     holds: "the ids of the tenant's API keys, every score 0",
+    stays: Some("it is made from the API keys"),
 };
 
 pub(super) const API_KEY_USED: Family = Family {
@@ -47,6 +51,7 @@ pub(super) const API_KEY_USED: Family = Family {
     routed_by: "nothing",
     lives: "until the key is revoked",
     holds: "the hour in which the API key was used last (RFC 3339)",
+    stays: Some("it tells of this installation"),
 };
 
 pub(super) const CHANGES: Family = Family {
@@ -56,6 +61,7 @@ pub(super) const CHANGES: Family = Family {
     routed_by: "nothing",
     lives: "always",
     holds: "a random token that each change of a tenant or an API key replaces; every server watches it",
+    stays: Some("it is the server's"),
 };
 
 pub(super) const DELETION: Family = Family {
@@ -65,6 +71,7 @@ pub(super) const DELETION: Family = Family {
     routed_by: "all partitions",
     lives: "until the tenant is deleted, 6 h at the most",
     holds: "the job that deletes the tenant, and how often that changed hands: without it, nothing is deleted here",
+    stays: Some("a tenant that is being deleted does not move"),
 };
 
 /// The key of a tenant's record, for scripts that must know that it is there.

@@ -23,6 +23,7 @@ mod stored;
 mod tenant;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 
 pub use api_key::{ApiKey, KeyId, PresentedKey};
 pub use change::Change;

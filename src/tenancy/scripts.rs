@@ -33,6 +33,12 @@ pub(super) static DELETE_KEYS: Script =
 /// The same; and one that arrives late finds no mark.
 pub(super) static PURGE: Script = Script::new("tenancy/purge", include_str!("purge.lua"), Effect::Idempotent);
 
+/// Reads a key of a tenant that is exported.
+pub(super) static READ: Script = Script::new("tenancy/read", include_str!("transfer/read.lua"), Effect::Read);
+
+/// Writes one of a tenant that is imported; what is written twice is what was written once.
+pub(super) static WRITE: Script = Script::new("tenancy/write", include_str!("transfer/write.lua"), Effect::Idempotent);
+
 /// Every script of tenancy, for the conformance suite and the documentation.
 pub static SCRIPTS: &[&Script] = &[
     &CREATE_TENANT,
@@ -44,4 +50,6 @@ pub static SCRIPTS: &[&Script] = &[
     &END_TENANT,
     &DELETE_KEYS,
     &PURGE,
+    &READ,
+    &WRITE,
 ];

@@ -142,6 +142,38 @@ impl Vault {
         Err(VaultError::Contended)
     }
 
+    /// The data keys of a tenant as they are stored, wrapped, and the root keys under which they are; nothing where it has
+    /// none.
+    pub async fn export(
+        &self,
+        tenant: &TenantId,
+        deadline: Deadline,
+    ) -> Result<Option<(String, Vec<RootKeyId>)>, Error> {
+        let (text, stored) = self.read(tenant, deadline).await?;
+        Ok((!text.is_empty()).then_some((text, stored.roots()?)))
+    }
+
+    /// Whether data keys that were exported could be used here: the first root key that is missing, if one is.
+    ///
+    /// # Errors
+    /// When the text is none of data keys.
+    pub fn lacks(&self, exported: &str) -> Result<Option<RootKeyId>, Error> {
+        let roots = Stored::parse(exported.as_bytes())?.roots()?;
+        Ok(roots.into_iter().find(|root| !self.ring().is_some_and(|ring| ring.has(*root))))
+    }
+
+    /// Stores data keys that were exported, for a tenant that is there and has none.
+    ///
+    /// # Errors
+    /// [`VaultError::TenantGone`] where there is no such tenant, [`VaultError::Contended`] where it has some.
+    pub async fn import(&self, tenant: &TenantId, exported: &str, deadline: Deadline) -> Result<(), VaultError> {
+        let after = Stored::parse(exported.as_bytes())?;
+        match self.change(tenant, ("", &Stored::default()), Some(&after), deadline).await? {
+            true => Ok(()),
+            false => Err(VaultError::Contended),
+        }
+    }
+
     /// The data keys that a tenant has, oldest first.
     pub async fn list(&self, tenant: &TenantId, deadline: Deadline) -> Result<Vec<StoredKey>, Error> {
         self.read(tenant, deadline).await?.1.all()

@@ -10,6 +10,7 @@ pub(super) const DATA_KEYS: Family = Family {
     routed_by: "nothing",
     lives: "until the tenant is deleted",
     holds: "the tenant's data keys by version, each wrapped under a root key, and the highest version there was (JSON)",
+    stays: Some("they go along in the first line"),
 };
 
 pub(super) const ROOT_KEYS: Family = Family {
@@ -19,6 +20,7 @@ pub(super) const ROOT_KEYS: Family = Family {
     routed_by: "nothing",
     lives: "always",
     holds: "ids of root keys; score: how many data keys are wrapped under it",
+    stays: Some("it is counted anew"),
 };
 
 /// Every family of the vault, for `docs/keys.md`.

@@ -37,6 +37,11 @@ impl Stored {
         self.keys.iter().map(|(version, wrapped)| Ok(StoredKey { version: *version, root: root(wrapped)? })).collect()
     }
 
+    /// The root keys under which they are wrapped, each once.
+    pub(super) fn roots(&self) -> Result<Vec<RootKeyId>, Error> {
+        Ok(Stored::default().difference(self)?.into_keys().collect())
+    }
+
     /// How the number of data keys under each root key differs from another state.
     pub(super) fn difference(&self, before: &Stored) -> Result<BTreeMap<RootKeyId, i64>, Error> {
         let mut by_root = BTreeMap::new();

@@ -61,6 +61,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "base",
             "db",
+            "transport",
             "tenancy",
             "vault",
             "jobs",

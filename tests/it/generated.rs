@@ -41,3 +41,9 @@ fn the_table_of_variables_is_what_the_configuration_reads() {
     let how = "cargo run -- configuration > docs/configuration.md";
     assert_current("docs/configuration.md", &agentapi::cli::configuration(), how);
 }
+
+#[test]
+fn the_command_line_is_described_by_its_own_help() {
+    let how = "UPDATE_DOCS=1 cargo test --test it -- generated";
+    assert_current("docs/command-line.md", &agentapi::cli::command_line(), how);
+}

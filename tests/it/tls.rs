@@ -14,8 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A certificate authority, and files of what it signed.
-struct Authority {
-    certificate: PathBuf,
+pub struct Authority {
+    pub certificate: PathBuf,
     issuer: Issuer<'static, KeyPair>,
 }
 
@@ -48,16 +48,16 @@ fn text(path: &Path) -> &str {
 }
 
 /// A Redis that speaks TLS on 127.0.0.1, and the files and words with which it is reached.
-struct World {
+pub struct World {
     folder: tempfile::TempDir,
     redis: Arc<RedisServer>,
     port: u16,
-    authority: Authority,
-    client: [PathBuf; 2],
+    pub authority: Authority,
+    pub client: [PathBuf; 2],
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path(), "authority");
         let [certificate, key] = authority.sign(folder.path(), "server", "127.0.0.1");
@@ -73,7 +73,7 @@ impl World {
         World { redis, port, client, authority, folder }
     }
 
-    fn url(&self, password: &str) -> String {
+    pub fn url(&self, password: &str) -> String {
         format!("rediss://canary-user:{password}@127.0.0.1:{}/0", self.port)
     }
 

@@ -12,7 +12,7 @@ use crate::tenancy::{NewKey, NewTenant, RegistrySettings, Scopes, TenantCreation
 use crate::vault::{Context, KeyRing};
 use std::collections::BTreeMap;
 
-const FAMILY: Family = Family { name: "thing", parts: "", kind: "", routed_by: "", lives: "", holds: "" };
+const FAMILY: Family = Family { name: "thing", parts: "", kind: "", routed_by: "", lives: "", holds: "", stays: None };
 const NEIGHBOURS: [&str; 6] = ["aa2", "aa-2", "aa-", "2aa", "aaa", "a2"];
 const PLACE: Context<'_> = Context { store: "test", name: &["n"], version: 1 };
 

@@ -18,6 +18,7 @@ pub const DOOR: Family = Family {
     routed_by: "nothing",
     lives: "always",
     holds: "a random token, written over the native protocol at the endpoint with this digest and read over REST: proof that both lead here",
+    stays: Some("it tells ways to this backend apart"),
 };
 
 /// This many failures in a row, and the door is doubted: one connection that is lost fails many calls. A probe

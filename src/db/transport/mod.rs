@@ -6,6 +6,7 @@ pub mod doors;
 pub mod layers;
 pub mod memory;
 pub mod native;
+pub mod obstacle;
 pub mod rest;
 pub mod stack;
 pub mod usage;

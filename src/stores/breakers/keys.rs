@@ -11,6 +11,7 @@ pub static NAMES: Family = Family {
     routed_by: "nothing",
     lives: "until it is empty: a breaker that has settings or something to remember is in it",
     holds: "names; score: 0; at most 10,000",
+    stays: None,
 };
 
 /// What the breakers remember.
@@ -24,6 +25,7 @@ pub static STATES: Family = Family {
             successes; then a line each for actor, reason, probe (permit, end, instance), failure (ms, outcome, count, \
             instance; the last five), instance (digest, last failure ms, whether in the row), bucket of the window (start \
             ms, calls, failures, slow)",
+    stays: None,
 };
 
 /// The settings of the breakers that have their own.
@@ -34,6 +36,7 @@ pub static SETTINGS: Family = Family {
     routed_by: "nothing",
     lives: "a field until its breaker is deleted",
     holds: "by name: the settings, durations in ms, rates in millionths",
+    stays: None,
 };
 
 /// All of them, for `docs/keys.md`.

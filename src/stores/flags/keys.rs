@@ -10,6 +10,7 @@ const FLAGSET: Family = Family {
     lives: "until the tenant is deleted",
     holds: "version, document (flagd's schema, JSON), changed (JSON: by flag, the version in which it changed last), digest \
             (SHA-256 of the document, base64url), updated (ms)",
+    stays: None,
 };
 
 const HISTORY: Family = Family {
@@ -19,6 +20,7 @@ const HISTORY: Family = Family {
     routed_by: "nothing",
     lives: "a field until 50 more versions were written",
     holds: "by version: when it was written (ms), and as JSON who did it, how, and what was there before",
+    stays: None,
 };
 
 const EVALUATIONS: Family = Family {
@@ -28,6 +30,7 @@ const EVALUATIONS: Family = Family {
     routed_by: "nothing",
     lives: "36 days from its first evaluation",
     holds: "by flag: for each variant its name, percent-encoded (`-` for none, `!` for a failure), and how often it was given",
+    stays: None,
 };
 
 const CHANGES: Family = Family {
@@ -37,6 +40,7 @@ const CHANGES: Family = Family {
     routed_by: "",
     lives: "until the tenant is deleted; the last 10,000",
     holds: "tenants; score: when their flags changed last (ms), no two the same",
+    stays: Some("it is the server's"),
 };
 
 /// All of them, for `docs/keys.md`.

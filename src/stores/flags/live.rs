@@ -191,7 +191,7 @@ impl Live {
     }
 
     /// This process changed a tenant's flags, or may have: they are loaded anew here, and everybody else is told.
-    pub(super) async fn changed(&self, tenant: &TenantId) {
+    pub async fn changed(&self, tenant: &TenantId) {
         if let Err(error) = looks::note(&self.system, tenant).await {
             tracing::warn!(%error, "other servers could not be told of changed flags; they find out within 30 s");
         }

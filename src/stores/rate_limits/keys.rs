@@ -14,6 +14,7 @@ pub static LIMIT: Family = Family {
     holds: "a line for each algorithm and window: both, when the line ends (ms), units held and when the next of them may \
             be free (ms or 0), then of sliding_window its start (ms), units of the window before and of this one; of \
             fixed_window its start, 0, units; of token_bucket when (ms) which level (drops), drops in a unit",
+    stays: Some("counts begin anew"),
 };
 
 /// The same for the requests of an API key.
@@ -24,6 +25,7 @@ pub static REQUESTS: Family = Family {
     routed_by: "the id",
     lives: "as rate-limit",
     holds: "as rate-limit",
+    stays: Some("counts begin anew"),
 };
 
 /// The uses that `sliding_log` counts.
@@ -34,6 +36,7 @@ pub static LOG: Family = Family {
     routed_by: "the key or the id",
     lives: "a window from the last use",
     holds: "units used before (16 digits) and by this use; score: when, ms",
+    stays: Some("counts begin anew"),
 };
 
 /// What is held by reservations, and for a moment by checks of several keys.
@@ -44,6 +47,7 @@ pub static HOLDS: Family = Family {
     routed_by: "the key or the id",
     lives: "until the last of them is free",
     holds: "id of the hold, algorithm, window (ms), units; score: when they are free, ms",
+    stays: Some("counts begin anew"),
 };
 
 /// A reservation.
@@ -54,6 +58,7 @@ pub static RESERVATION: Family = Family {
     routed_by: "the partition in the reservation's id, which is that of its key",
     lives: "until it is free, or if it was settled at least a minute from then",
     holds: "`settled` and the units used, if it was; when it is free (ms), its quota, `key` or `api`, the key or the id",
+    stays: Some("counts begin anew"),
 };
 
 /// The terms of named policies.
@@ -64,6 +69,7 @@ pub static POLICIES: Family = Family {
     routed_by: "nothing",
     lives: "until the last policy is deleted",
     holds: "per policy: limit, burst, window, algorithm, whether it is a shadow (JSON)",
+    stays: None,
 };
 
 /// Their names in order.
@@ -74,6 +80,7 @@ pub static POLICY_NAMES: Family = Family {
     routed_by: "nothing",
     lives: "until the last policy is deleted",
     holds: "the names of the tenant's policies, every score 0",
+    stays: None,
 };
 
 /// All of them, for `docs/keys.md`.

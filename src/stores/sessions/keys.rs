@@ -13,6 +13,7 @@ pub static SESSION: Family = Family {
     lives: "until the session ends, or its refresh token if that is later",
     holds: "user, data and metadata (JSON), version, times (created µs, last activity ms, expires ms, absolute end ms, \
             own ttl ms, refreshable until ms; 0 is none), family",
+    stays: None,
 };
 
 /// The sessions of one user in one partition.
@@ -23,6 +24,7 @@ pub static USER_SESSIONS: Family = Family {
     routed_by: "the partition in the session id",
     lives: "until it is empty; what has ended is cleared by SESSION_CLEANUP_INTERVAL",
     holds: "created µs (16 digits) and SHA-256 of the id; score: when the hash ends, ms",
+    stays: None,
 };
 
 /// All sessions of a partition, in the order of their creation.
@@ -33,6 +35,7 @@ pub static SESSIONS: Family = Family {
     routed_by: "the partition in the session id",
     lives: "until it is empty; what has ended is cleared by SESSION_CLEANUP_INTERVAL",
     holds: "created µs (16 digits) and SHA-256 of the id; score: 0",
+    stays: None,
 };
 
 /// All sessions of a partition, in the order of their end, and until when its users may have sessions elsewhere:
@@ -45,6 +48,7 @@ pub static EXPIRIES: Family = Family {
     lives: "until it is empty; what has ended is cleared by SESSION_CLEANUP_INTERVAL",
     holds: "created µs (16 digits), SHA-256 of the id and the user; score: when the hash ends, ms. p, a partition and the \
             user; score: as in session-partitions",
+    stays: None,
 };
 
 /// A family of refresh tokens, of which one is good.
@@ -55,6 +59,7 @@ pub static REFRESH: Family = Family {
     routed_by: "the partition in the session id and in the token",
     lives: "SESSION_REFRESH_TTL from the last refresh, at most until the session's absolute end",
     holds: "current and previous (SHA-256 of the secrets), salt, rotated (ms), session (SHA-256 of its id), user, expires (ms)",
+    stays: None,
 };
 
 /// The other partitions in which a user has sessions: under ids of the client's choice, or taken over from
@@ -66,6 +71,7 @@ pub static PARTITIONS: Family = Family {
     routed_by: "user",
     lives: "until it is empty; a partition stands in it a day longer than the longest session there",
     holds: "the partition, two digits; score: until when, ms",
+    stays: None,
 };
 
 /// There while all sessions of a user in this partition are being ended: none of them may take another name,
@@ -77,6 +83,7 @@ pub static FENCE: Family = Family {
     routed_by: "the partition in the session id",
     lives: "5 s, or until the sessions have been ended",
     holds: "1",
+    stays: Some("it lives for seconds"),
 };
 
 /// There for a session that a server made while the backend was away and wrote to it later: it is written once.
@@ -87,6 +94,7 @@ pub static RESTORED: Family = Family {
     routed_by: "the partition in the session id",
     lives: "until the session that was written would have ended; only with SESSION_FALLBACK=memory",
     holds: "1",
+    stays: Some("it concerns an outage of this installation"),
 };
 
 /// When all sessions of a user were ended, for those that a server holds for itself while the backend is away.
@@ -97,6 +105,7 @@ pub static REVOCATIONS: Family = Family {
     routed_by: "user",
     lives: "7 days; only with SESSION_FALLBACK=memory",
     holds: "SHA-256 of the id of the session that was spared, or -; score: when, µs; the last two",
+    stays: Some("it concerns an outage of this installation"),
 };
 
 /// All of them, for `docs/keys.md`.

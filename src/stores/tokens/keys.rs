@@ -13,6 +13,7 @@ const TOKEN: Family = Family {
     lives: "until it is deleted; without a refresh token until it has expired, which SESSION_CLEANUP_INTERVAL clears",
     holds: "sealed (envelope of all), details (envelope of what lists show), key (version of the data key), version, times (created, updated, expires ms; 0 is none), \
             refreshable (1 or 0); of a refresh: lease (SHA-256), lease_until (ms), revoked, retry_at (ms)",
+    stays: None,
 };
 
 const USER_TOKENS: Family = Family {
@@ -22,6 +23,7 @@ const USER_TOKENS: Family = Family {
     routed_by: "user",
     lives: "until it is empty",
     holds: "the providers of the user's tokens, every score 0; at most 1,000",
+    stays: None,
 };
 
 const TOKEN_EXPIRIES: Family = Family {
@@ -31,6 +33,7 @@ const TOKEN_EXPIRIES: Family = Family {
     routed_by: "user",
     lives: "until it is empty",
     holds: "tokens that end by themselves, as in sealed-records; score: when, ms",
+    stays: None,
 };
 
 const TOKEN_FENCING: Family = Family {
@@ -40,6 +43,7 @@ const TOKEN_FENCING: Family = Family {
     routed_by: "user",
     lives: "until the tenant is deleted",
     holds: "the number of the last lease in the partition",
+    stays: None,
 };
 
 const TOKEN_EXPIRED: Family = Family {
@@ -49,6 +53,7 @@ const TOKEN_EXPIRED: Family = Family {
     routed_by: "user",
     lives: "24 h from when the token was found to have expired",
     holds: "1",
+    stays: None,
 };
 
 const PROVIDER: Family = Family {
@@ -58,6 +63,7 @@ const PROVIDER: Family = Family {
     routed_by: "nothing",
     lives: "until it is deleted",
     holds: "as token, of the settings and the client's credentials",
+    stays: None,
 };
 
 const PROVIDERS: Family = Family {
@@ -67,6 +73,7 @@ const PROVIDERS: Family = Family {
     routed_by: "nothing",
     lives: "until it is empty",
     holds: "the names of the tenant's OAuth providers, every score 0; at most 1,000",
+    stays: None,
 };
 
 const SEALED_RECORDS: Family = Family {
@@ -76,6 +83,7 @@ const SEALED_RECORDS: Family = Family {
     routed_by: "user, or nothing",
     lives: "until it is empty",
     holds: "what is sealed in the partition: t, the user's length in bytes, `:`, user, provider; or o, provider; score: version of the data key",
+    stays: None,
 };
 
 const SEALING_FLOOR: Family = Family {
@@ -85,6 +93,7 @@ const SEALING_FLOOR: Family = Family {
     routed_by: "user, or nothing",
     lives: "until the tenant is deleted",
     holds: "the lowest version of a data key under which anything may still be written in the partition; 0 where it was only noted",
+    stays: None,
 };
 
 const SEALED_PARTITIONS: Family = Family {
@@ -94,6 +103,7 @@ const SEALED_PARTITIONS: Family = Family {
     routed_by: "nothing",
     lives: "until the tenant is deleted",
     holds: "the partitions in which something may be sealed, two digits, every score 0",
+    stays: None,
 };
 
 /// All of them, for `docs/keys.md`.

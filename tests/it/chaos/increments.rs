@@ -34,7 +34,8 @@ const ATTEMPT: Duration = Duration::from_millis(250);
 const CALL: Duration = Duration::from_secs(1);
 
 static COUNT: Script = Script::new("test/count", "return redis.call('INCR', KEYS[1])", Effect::Once);
-const COUNTER: Family = Family { name: "counter", parts: "", kind: "", routed_by: "", lives: "", holds: "" };
+const COUNTER: Family =
+    Family { name: "counter", parts: "", kind: "", routed_by: "", lives: "", holds: "", stays: None };
 
 /// Numbers that look random and are the same each time.
 struct Dice(u64);

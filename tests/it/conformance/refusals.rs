@@ -9,7 +9,7 @@ pub async fn every_command_refuses_a_key_of_another_type(backend: Backend) {
     let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
     holds(&backend, "SET $s v -> OK\n HSET $h f v -> 1\n ZADD $z 1 m -> 1").await;
     for (kind, commands) in [
-        ("s", &["HDEL $ f", "HGET $ f", "HMGET $ f", "HSET $ f v"][..]),
+        ("s", &["HDEL $ f", "HGET $ f", "HGETALL $", "HMGET $ f", "HSET $ f v"][..]),
         ("h", &["ZADD $ 1 m", "ZCARD $", "ZCOUNT $ 0 1", "ZRANGE $ 0 1", "ZREM $ m"]),
         ("h", &["ZREMRANGEBYSCORE $ 0 1", "ZSCORE $ m", "ZADD $ XX 1 m", "ZADD $ INCR 1 m"]),
         ("z", &["GET $", "INCR $", "SET $ v GET", "HDEL $ f", "HGET $ f"]),
@@ -27,8 +27,20 @@ pub async fn every_command_refuses_the_wrong_number_of_arguments(backend: Backen
         let refused = format!("-ERR wrong number of arguments for '{name}' command");
         let too_few = if *command == "TIME" { vec!["TIME", "x"] } else { vec![*command] };
         assert_eq!(shown(&backend.say(too_few).await), refused);
-        if ["GET", "HGET", "INCR", "PTTL", "PUBLISH", "RENAME", "ZCARD", "ZCOUNT", "ZREMRANGEBYSCORE", "ZSCORE"]
-            .contains(command)
+        if [
+            "GET",
+            "HGET",
+            "HGETALL",
+            "INCR",
+            "PTTL",
+            "PUBLISH",
+            "RENAME",
+            "ZCARD",
+            "ZCOUNT",
+            "ZREMRANGEBYSCORE",
+            "ZSCORE",
+        ]
+        .contains(command)
         {
             let too_many = [&[*command][..], &["k"; 9]].concat();
             assert_eq!(shown(&backend.say(too_many).await), refused);

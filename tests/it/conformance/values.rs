@@ -106,6 +106,9 @@ pub async fn hashes(backend: Backend) {
         HGET $h f -> nil
         HMGET $h f g -> [nil, nil]
         HSET $h f 1 g 2 -> 2
+        HGETALL $none -> []
+        HSET $one f v -> 1
+        HGETALL $one -> ["f", "v"]
         HSET $h f 3 i 4 i 5 -> 1
         HGET $h f -> "3"
         HGET $h i -> "5"

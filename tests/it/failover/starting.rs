@@ -34,7 +34,7 @@ async fn what_was_never_proved_is_not_taken_until_it_is() {
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     let status = app.anyone().get("/status").await.expect(StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!((&status["transport"], &status["failover"]), (&json!("native"), &json!("unproven")));
-    assert_eq!(warnings(&app).await.0, ["failover_unproven", "door_open"]);
+    assert_eq!(warnings(&app).await.0, ["door_open", "failover_unproven"]);
     assert!(world.double.requests() > 0, "nobody looked");
     world.network.set(Mode::Pass);
     let status = until(&app.anyone(), |status| status["failover"] == "ready").await;

@@ -17,7 +17,15 @@ pub fn key(backend: &Backend, name: &'static str) -> Key {
     let written = backend.key(name);
     let (prefix, rest) = written.split_once(":{").expect("a tag");
     let (tenant, _) = rest.split_once(':').expect("a partition");
-    let family = Box::leak(Box::new(Family { name, parts: "", kind: "string", routed_by: "", lives: "", holds: "" }));
+    let family = Box::leak(Box::new(Family {
+        name,
+        parts: "",
+        kind: "string",
+        routed_by: "",
+        lives: "",
+        holds: "",
+        stays: None,
+    }));
     let clock = BackendClock::new(Arc::new(SystemClock));
     let database = Database::new(Arc::clone(&backend.transport), prefix, clock);
     let key = database.tenant(&TenantId::parse(tenant).expect("a tenant")).key(Partition::FIRST, family, &[]);

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-const LOG: Family = Family { name: "log", parts: "", kind: "string", routed_by: "", lives: "", holds: "" };
+const LOG: Family = Family { name: "log", parts: "", kind: "string", routed_by: "", lives: "", holds: "", stays: None };
 
 /// What it is said twice stands twice in the log.
 static APPEND: LazyLock<&Script> = LazyLock::new(|| {

@@ -17,7 +17,7 @@ const BUCKET: u64 = 19;
 
 /// What makes a process believe another time, asked of `faketime` itself. Run by `faketime` a server would be its
 /// child, and outlive whoever ends it.
-fn preload() -> String {
+pub fn preload() -> String {
     let output = Command::new("faketime").args(["-m", "-f", "+1h", "printenv", "LD_PRELOAD"]).output();
     let output = output.expect("faketime is needed: ./test installs it");
     let library = String::from_utf8(output.stdout).expect("a path").trim().to_owned();

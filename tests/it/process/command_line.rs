@@ -30,7 +30,20 @@ fn version_and_help_say_what_they_should() {
     }
     for word in ["help", "--help", "-h"] {
         let help = prints(&[word]);
-        for command in ["serve", "healthcheck", "env", "configuration", "openapi", "reference", "keys", "version"] {
+        for command in [
+            "serve",
+            "doctor",
+            "healthcheck",
+            "tenant",
+            "key",
+            "vault",
+            "env",
+            "configuration",
+            "openapi",
+            "reference",
+            "keys",
+            "version",
+        ] {
             assert!(help.contains(&format!("  {command} ")), "{command} is not in\n{help}");
         }
     }
@@ -91,9 +104,73 @@ fn a_secret_and_its_file_may_not_both_be_given() {
 
 #[test]
 fn a_wrong_call_is_refused() {
-    refuses(&["swerve"], &[], &["no such command"]);
-    refuses(&["serve", "twice"], &[], &["only one command"]);
-    refuses(&["serve", "--port"], &[], &["--port needs a value"]);
+    refuses(&["swerve"], &[], &["unrecognized subcommand 'swerve'", "serve"]);
+    refuses(&["serve", "canary"], &[], &["a word too many"]);
+    refuses(&["serve", "--redis-password", "two", "canary"], &[], &["a word too many"]);
+    refuses(&["serve", "--port"], &[], &["a value is required for '--port <VALUE>'"]);
     refuses(&["serve", "--no-such-thing", "canary"], &[], &["--no-such-thing"]);
+    refuses(&["--no-such-thing=canary"], &[], &["--no-such-thing"]);
     refuses(&["serve", "--port=canary"], &[], &["PORT"]);
+    refuses(&["serve", "--json"], &[], &["--json"]);
+    refuses(&["completions", "cmd"], &[], &["bash"]);
+    refuses(&["tenant"], &[], &["requires a subcommand"]);
+}
+
+#[test]
+fn every_command_has_an_example_in_its_help_and_what_asks_prints_json() {
+    let help = prints(&["help"]);
+    for command in ["serve", "keygen", "env", "openapi", "reference", "keys", "completions", "version"] {
+        assert!(help.contains(&format!("  {command} ")), "{command}");
+        assert!(prints(&[command, "--help"]).contains(&format!("agentapi {command}")), "{command}");
+    }
+    for (group, commands) in [
+        ("tenant", &["create", "list", "suspend", "resume", "purge"][..]),
+        ("key", &["create", "list", "revoke", "rotate"]),
+        ("vault", &["status", "rotate", "rewrap"]),
+    ] {
+        for command in commands {
+            let help = prints(&[group, command, "--help"]);
+            assert!(help.contains(&format!("Example:\n  agentapi {group} {command}")), "{help}");
+            assert!(help.contains("--json") && help.contains("--url"), "{help}");
+            assert_eq!(prints(&["help", group, command]), help);
+        }
+    }
+    let (short, long) = (prints(&["serve", "-h"]), prints(&["serve", "--help"]));
+    assert!(!short.contains("--redis-url") && long.contains("--redis-url") && long.contains("REDIS_URL"), "{short}");
+}
+
+#[test]
+fn what_is_printed_for_machines_is_json() {
+    let json = |arguments: &[&str]| serde_json::from_str::<Value>(&prints(arguments)).unwrap();
+    assert_eq!(json(&["version", "--json"])["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(json(&["keys", "--json"])["items"][0]["family"], "tenant");
+    let variables = json(&["env", "--json"]);
+    assert!(variables["items"].as_array().unwrap().iter().any(|variable| variable["name"] == "REDIS_URL"));
+}
+
+#[test]
+fn fresh_secrets_are_taken_as_they_are_printed_and_are_never_the_same() {
+    let (one, other) = (prints(&["keygen"]), prints(&["keygen"]));
+    let pairs = |text: &str| -> Vec<(String, String)> {
+        text.lines().map(|line| line.split_once('=').unwrap()).map(|(n, v)| (n.to_owned(), v.to_owned())).collect()
+    };
+    assert!(pairs(&one).iter().zip(pairs(&other)).all(|(a, b)| a.0 == b.0 && a.1 != b.1), "{one}{other}");
+    let mut env = agentapi::base::env::Env::new(pairs(&one));
+    let config = agentapi::config::Config::read(&mut env);
+    env.finish().unwrap();
+    assert!(config.vault.is_some() && config.platform.admin_key.is_some());
+    let json: Value = serde_json::from_str(&prints(&["keygen", "--json"])).unwrap();
+    assert_eq!(json["TOKEN_ENCRYPTION_KEY"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn every_shell_gets_completions_that_know_commands_and_flags() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = prints(&["completions", shell]);
+        for word in ["rewrap", "redis-url", "create-key"] {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let checked = std::process::Command::new("bash").args(["-n", "-c", &prints(&["completions", "bash"])]).status();
+    assert!(checked.unwrap().success());
 }

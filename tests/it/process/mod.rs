@@ -1,10 +1,13 @@
 //! The built binary, as an operator runs it.
 
+mod administration;
 mod clocks;
 mod command_line;
+mod doctor;
 mod draining;
 mod failover;
 mod healthcheck;
+mod moving;
 mod outage;
 mod secrets;
 mod serving;

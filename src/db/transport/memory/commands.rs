@@ -40,6 +40,7 @@ pub(super) static TABLE: &[Specification] = &[
     command("GET", 2, Keys::First, strings::get),
     command("HDEL", -3, Keys::First, hashes::hdel),
     command("HGET", 3, Keys::First, hashes::hget),
+    command("HGETALL", 2, Keys::First, hashes::hgetall),
     command("HMGET", -3, Keys::First, hashes::hmget),
     command("HSET", -4, Keys::First, hashes::hset),
     command("INCR", 2, Keys::First, strings::incr),

@@ -1,4 +1,4 @@
-//! HDEL, HGET, HMGET and HSET.
+//! HDEL, HGET, HGETALL, HMGET and HSET.
 
 use super::refusal::{Answer, wrong_arity};
 use super::sorted_sets::count;
@@ -20,6 +20,15 @@ pub(super) fn hget(table: &mut Table, args: &[Bytes]) -> Answer {
     let [_, key, field] = args else { return Err(wrong_arity("hget")) };
     let value = table.hash(key)?.and_then(|hash| hash.get(field));
     Ok(value.map_or(Reply::Nil, |value| Reply::Bulk(value.clone())))
+}
+
+/// Fields and values, in the order of the fields; that of Redis is none.
+pub(super) fn hgetall(table: &mut Table, args: &[Bytes]) -> Answer {
+    let [_, key] = args else { return Err(wrong_arity("hgetall")) };
+    let mut pairs: Vec<_> = table.hash(key)?.into_iter().flat_map(|hash| hash.iter()).collect();
+    pairs.sort();
+    let bulk = |bytes: &Bytes| Reply::Bulk(bytes.clone());
+    Ok(Reply::Array(pairs.into_iter().flat_map(|(field, value)| [bulk(field), bulk(value)]).collect()))
 }
 
 pub(super) fn hmget(table: &mut Table, args: &[Bytes]) -> Answer {

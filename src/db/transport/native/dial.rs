@@ -102,14 +102,17 @@ async fn greet(
 ) -> Result<Box<dyn Stream>, Error> {
     let greeted = async {
         let mut frames = Frames::over(opening.await.map_err(|_| unreachable())?);
-        introduce(&mut frames, endpoint).await?;
+        introduce(&mut frames, endpoint).await.map_err(|error| match error.kind {
+            ErrorKind::Forbidden => error,
+            _ => unreachable(),
+        })?;
         frames.into_stream().ok_or_else(unreachable)
     };
     tokio::time::timeout(GREETING, greeted).await.unwrap_or_else(|_| Err(unreachable()))
 }
 
 /// Says who we are and which database it is about, and sees that the server serves.
-async fn introduce(frames: &mut Frames, endpoint: &Endpoint) -> Result<(), Error> {
+pub(super) async fn introduce(frames: &mut Frames, endpoint: &Endpoint) -> Result<(), Error> {
     let mut words: Vec<Vec<&[u8]>> = Vec::new();
     match (&endpoint.user, &endpoint.password) {
         (Some(user), Some(password)) => words.push(vec![b"AUTH", user.as_bytes(), password.expose().as_bytes()]),
@@ -121,9 +124,9 @@ async fn introduce(frames: &mut Frames, endpoint: &Endpoint) -> Result<(), Error
         words.push(vec![b"SELECT", database.as_bytes()]);
     }
     words.push(vec![b"PING"]);
-    frames.say(&words).await.map_err(|_| unreachable())?;
+    frames.say(&words).await?;
     for _ in &words {
-        let reply = frames.next(ANSWER).await.map_err(|_| unreachable())?;
+        let reply = frames.next(ANSWER).await?;
         if let Reply::Refused(refusal) = reply {
             // It cannot save what is written, and refuses even a PING for that, but serves reads.
             if refusal.code() == "MISCONF" {

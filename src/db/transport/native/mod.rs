@@ -7,6 +7,7 @@
 mod dial;
 mod frames;
 mod link;
+mod obstacle;
 mod pace;
 mod pool;
 mod resp;

@@ -14,6 +14,7 @@
 
 mod event_stream;
 mod mark;
+mod obstacle;
 mod settings;
 mod sync_token;
 mod wire;

@@ -80,7 +80,13 @@ impl RestUrl {
         self.0.host_str().is_some_and(|host| host.trim_end_matches('.').ends_with(".upstash.io"))
     }
 
-    fn is_https(&self) -> bool {
+    /// The host and the port, as a connection is made to them.
+    pub(super) fn place(&self) -> Option<(&str, u16)> {
+        let host = self.0.host_str()?;
+        Some((host.trim_start_matches('[').trim_end_matches(']'), self.0.port_or_known_default()?))
+    }
+
+    pub(super) fn is_https(&self) -> bool {
         self.0.scheme() == "https"
     }
 }
