@@ -172,6 +172,7 @@ mod tests {
                 assert!(!is_whole(&text[..end], size), "{end}");
             }
         }
+        assert!(!is_whole(&[&text[..], b"{}\n"].concat(), 7), "more after the end");
         let changed: Vec<u8> = text.iter().map(|byte| if *byte == b'a' { b'c' } else { *byte }).collect();
         assert!(!is_whole(&changed, 7));
     }

@@ -232,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn no_member_is_lost_where_a_piece_ends() {
+        for count in [0, 1, 499, 500, 501, 1000, 1001] {
+            let fields = vec![("f".to_owned(), "v".to_owned()); count];
+            let pieces = Content::Hash(fields).pieces();
+            let sizes = pieces.iter().map(|piece| if let Content::Hash(fields) = piece { fields.len() } else { 0 });
+            assert_eq!((pieces.len(), sizes.sum::<usize>()), (count.div_ceil(MOST_MEMBERS), count));
+        }
+        let large = vec![("f".to_owned(), "v".repeat(MOST_BYTES)); 3];
+        assert_eq!(Content::Zset(large).pieces().len(), 3);
+    }
+
+    #[test]
     fn what_is_unknown_in_a_line_is_refused() {
         for text in [
             r#"{"key":{"partition":"00","name":"a","ends_at_ms":null,"value":{"string":"x"},"more":1}}"#,
