@@ -2,8 +2,8 @@
 
 use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
-use reqwest::Url;
 use std::fmt;
+use url::Url;
 
 /// Where traces go.
 #[derive(Clone)]
@@ -72,10 +72,10 @@ fn endpoint_of(text: &str) -> Option<String> {
 fn headers_of(text: &str) -> Option<Vec<(String, Secret)>> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
-        let name = reqwest::header::HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
-        let value = percent_encoding::percent_decode_str(value.trim()).decode_utf8().ok()?;
-        reqwest::header::HeaderValue::from_str(&value).ok()?;
-        Some((name.as_str().to_owned(), Secret::new(value.into_owned())))
+        let (name, value) = (name.trim(), percent_encoding::percent_decode_str(value.trim()).decode_utf8().ok()?);
+        let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        let is_value = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        (is_name && is_value).then(|| (name.to_ascii_lowercase(), Secret::new(value.into_owned())))
     };
     text.split(',').filter(|text| !text.trim().is_empty()).map(pair).collect()
 }
