@@ -10,9 +10,9 @@ impl Env {
             "# Configuration\n\nMade by `agentapi configuration`, from what the server reads. [.env.example](../.env.example) has the same as a file to\n\
              copy, and [deployment-compose.md](deployment-compose.md) the variables that only the compose file reads.\n\n\
              Everything comes from environment variables; a file `.env` in the working directory counts where the environment says\n\
-             nothing, and a flag (`agentapi serve --port 8080`) over both. An empty value counts as not set. All mistakes are told\n\
+             nothing, and a flag (`agentapi serve --port 8080`) wins over both. An empty value counts as not set. All mistakes are told\n\
              together at start, by name and without their values, and the exit code is 2.\n\n\
-             A duration is `500ms`, `30s`, `5m`, `1h`, `7d`, or a number of seconds. A flag is `true` or `false`. A secret may stand in\n\
+             A duration is `500ms`, `30s`, `5m`, `1h`, `7d`, or a number of seconds. A switch is `true` or `false`. A secret may stand in\n\
              a file instead, which `NAME_FILE` names (Docker and Kubernetes secrets); to give both is a mistake.\n",
         );
         for entry in &self.entries {
