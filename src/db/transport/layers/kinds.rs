@@ -61,7 +61,7 @@ impl Kind {
         const FAMILIES: &[(&[&str], Kind)] = &[
             (&["GET"], Kind::Get),
             (&["EVALSHA"], Kind::Script),
-            (&["HMGET", "HGET", "HSET", "HDEL"], Kind::Hash),
+            (&["HMGET", "HGET", "HGETALL", "HSET", "HDEL"], Kind::Hash),
             (&["SET", "INCR"], Kind::Set),
             (&["ZRANGE", "ZADD", "ZCARD", "ZCOUNT", "ZREM", "ZREMRANGEBYSCORE", "ZSCORE"], Kind::SortedSet),
             (&["DEL", "UNLINK", "EXISTS", "PEXPIREAT", "PTTL", "RENAME"], Kind::Key),
