@@ -2,7 +2,7 @@
 //! request, one flag at a time and a hundred at once.
 
 use crate::Failure;
-use crate::load::{self, Measurement, Request, post};
+use crate::load::{self, Measurement, ROUNDS, Request, post};
 use crate::processes::Process;
 use crate::server::{self, call};
 use crate::table;
@@ -11,7 +11,6 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 
-const ROUNDS: usize = 5;
 const FLAGS: usize = 100;
 
 /// Serves `POST /` on the loopback with one worker until it is killed, with a constant JSON text of `length` bytes.
@@ -69,15 +68,7 @@ pub fn run() -> Result<(), Failure> {
         ("bare, constant, as bulk", bare(&large)),
         ("bulk of 100 flags", asked(&all)),
     ];
-    for (_, request) in &rows {
-        load::warm_up(*request)?;
-    }
-    let mut measured: Vec<Vec<Measurement>> = rows.iter().map(|_| Vec::new()).collect();
-    for _ in 0..ROUNDS {
-        for ((_, request), rounds) in rows.iter().zip(&mut measured) {
-            rounds.push(load::wrk(*request, &redis)?);
-        }
-    }
+    let measured = load::by_turns(&rows, &redis)?;
     let mut out = std::io::stdout().lock();
     let naive = measured.first().ok_or("no rows")?;
     let (small, large) = (length(&rule)?, length(&all)?);

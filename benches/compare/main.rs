@@ -31,7 +31,7 @@ mod stand_in;
 mod table;
 mod vault;
 
-use load::{Measurement, Request};
+use load::{Measurement, ROUNDS, Request};
 use processes::Process;
 use std::io::Write;
 use std::time::Instant;
@@ -39,7 +39,6 @@ use std::time::Instant;
 /// Whatever went wrong: the run ends and says so.
 pub type Failure = Box<dyn std::error::Error>;
 
-const ROUNDS: usize = 5;
 const KEY: &str = "bench:value";
 
 fn main() -> Result<(), Failure> {

@@ -2,14 +2,12 @@
 //! is said, and of two whose requests are traced, a hundredth of them and all, to a collector that takes everything.
 
 use crate::Failure;
-use crate::load::{self, Measurement, Request};
+use crate::load::{self, Measurement, ROUNDS, Request};
 use crate::processes::Process;
 use crate::server;
 use crate::table;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-
-const ROUNDS: usize = 5;
 
 /// Takes what is posted to it, on the loopback, until it is killed.
 pub fn serve_collector(port: u16) -> Result<(), Failure> {
@@ -64,15 +62,7 @@ pub fn run() -> Result<(), Failure> {
         ("and 1 % is traced", read(&some)),
         ("and all is traced", read(&all)),
     ];
-    for (_, request) in &rows {
-        load::warm_up(*request)?;
-    }
-    let mut measured: Vec<Vec<Measurement>> = rows.iter().map(|_| Vec::new()).collect();
-    for _ in 0..ROUNDS {
-        for ((_, request), rounds) in rows.iter().zip(&mut measured) {
-            rounds.push(load::wrk(*request, &redis)?);
-        }
-    }
+    let measured = load::by_turns(&rows, &redis)?;
     let mut out = std::io::stdout().lock();
     let first = measured.first().ok_or("no rows")?;
     writeln!(out, "\n64 callers, session reads, {ROUNDS} interleaved rounds")?;
