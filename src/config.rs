@@ -7,7 +7,7 @@ use crate::base::duration;
 use crate::base::env::{Env, Variable};
 use crate::base::secret::Secret;
 use crate::http::server::ServerSettings;
-use crate::http::{PlatformSettings, TrustedProxies};
+use crate::http::{CorsOrigins, PlatformSettings, TrustedProxies};
 use crate::outbound::OutboundSettings;
 use crate::stores::breakers::BreakerSettings;
 use crate::stores::rate_limits::RateLimitSettings;
@@ -143,6 +143,7 @@ impl Config {
             ),
             admin_key,
             sessions_stand_in: session_fallback == SessionFallback::Memory,
+            cors_origins: cors_origins(env),
         };
         let proxies = Variable::new(
             "TRUSTED_PROXIES",
@@ -202,6 +203,13 @@ fn event_streams(env: &mut Env) -> (u32, u32) {
     };
     let all = most("MAX_EVENT_STREAMS", "Most event streams open at one time; each is a connection.", "1000");
     (all, most("MAX_EVENT_STREAMS_PER_TENANT", "Most of them of one tenant.", "250"))
+}
+
+/// The origins whose pages may ask.
+fn cors_origins(env: &mut Env) -> Option<CorsOrigins> {
+    let meaning = "Origins whose pages may ask (CORS), as browsers send them, such as https://app.example.com, comma separated; * for all. Never for /admin.";
+    let must = "is neither * nor a list of origins as browsers send them: http or https, host, and port unless it is the usual one, in lower case and without a path";
+    env.parsed(Variable::new("CORS_ORIGINS", meaning), must, CorsOrigins::parse)
 }
 
 /// How many tenants the metrics name.

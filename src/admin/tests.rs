@@ -84,6 +84,7 @@ impl World {
             max_event_streams_of_tenant: 2,
             event_heartbeat: Duration::from_secs(20),
             sessions_stand_in: false,
+            cors_origins: None,
         };
         let metrics = HttpMetrics::register(&mut prometheus_client::registry::Registry::default());
         let admission = Arc::new(Admission::new(&settings, 1));

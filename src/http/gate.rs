@@ -170,9 +170,9 @@ fn slots(endpoint: &Endpoint, request: &HttpRequest) -> u32 {
     length.map_or(endpoint.slots, |length: u32| endpoint.slots.min(1 + length / BYTES_PER_SLOT))
 }
 
-/// Answers a request that no endpoint serves.
-pub(super) fn refuse(platform: &Platform, request: &HttpRequest, problem: Problem) -> HttpResponse {
-    finish(Err(problem), request, &Trace::of(request), Access::Public, platform.draining())
+/// Finishes the answer to a request that no endpoint serves.
+pub(super) fn stray(platform: &Platform, request: &HttpRequest, answer: Result<HttpResponse, Problem>) -> HttpResponse {
+    finish(answer, request, &Trace::of(request), Access::Public, platform.draining())
 }
 
 async fn answer(

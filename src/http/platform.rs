@@ -1,6 +1,7 @@
 //! What every request needs, put together once for each worker.
 
 use super::admission::{Admission, Entrance, StreamPlace};
+use super::cors::CorsOrigins;
 use super::metrics::HttpMetrics;
 use super::ports::{IdempotencyRecords, RequestLimit};
 use super::problem::Problem;
@@ -35,6 +36,8 @@ pub struct PlatformSettings {
     pub event_heartbeat: Duration,
     /// Whether something stands in for sessions while the backend cannot be asked.
     pub sessions_stand_in: bool,
+    /// The origins whose pages may ask, beside the server's own; CORS is off where none are given.
+    pub cors_origins: Option<CorsOrigins>,
 }
 
 /// What every request needs, one per worker.
@@ -106,6 +109,10 @@ impl Platform {
 
     pub(super) fn settings(&self) -> &PlatformSettings {
         &self.settings
+    }
+
+    pub(super) fn cors(&self) -> Option<&CorsOrigins> {
+        self.settings.cors_origins.as_ref()
     }
 
     pub(super) fn admin_key_digest(&self) -> Option<&[u8; 32]> {

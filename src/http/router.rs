@@ -3,6 +3,7 @@
 //! The path is matched as it came, undecoded, against a radix tree: a name with an encoded slash stays one
 //! name, and a request costs no regular expression.
 
+use super::cors;
 use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
 use super::gate;
@@ -30,7 +31,10 @@ pub fn mount(endpoints: Endpoints, platform: Platform, config: &mut web::Service
         let (router, platform) = (router.clone(), platform.clone());
         let (request, payload) = request.into_parts();
         async move {
-            let response = router.serve(platform, request.clone(), payload).await;
+            let mut response = router.serve(&platform, request.clone(), payload).await;
+            if let Some(origins) = platform.cors() {
+                origins.tell(&request, response.headers_mut());
+            }
             Ok(ServiceResponse::new(request, response))
         }
     }));
@@ -59,23 +63,30 @@ impl Router {
         Router { places: router, metrics: metrics.clone() }
     }
 
-    async fn serve(&self, platform: Rc<Platform>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    async fn serve(&self, platform: &Rc<Platform>, request: HttpRequest, payload: Payload) -> HttpResponse {
         let Ok(found) = self.places.at(request.uri().path()) else {
-            return self.refuse(&platform, &request, Problem::new(Code::NotFound, "No endpoint has this path."));
+            let problem = Problem::new(Code::NotFound, "No endpoint has this path.");
+            return self.stray(platform, &request, Err(problem));
         };
         let place = found.value;
         match place.methods.iter().find(|(method, _, _)| method == request.method()) {
-            Some((_, endpoint, metrics)) => gate::serve(platform, endpoint.clone(), metrics, request, payload).await,
+            Some((_, endpoint, metrics)) => {
+                gate::serve(platform.clone(), endpoint.clone(), metrics, request, payload).await
+            }
+            None if platform.cors().is_some_and(|origins| origins.is_preflight(&request)) => {
+                self.stray(platform, &request, Ok(cors::preflight(place.allow.clone())))
+            }
             None => {
                 let problem = Problem::new(Code::MethodNotAllowed, "Allow has the methods of this path.");
-                self.refuse(&platform, &request, problem.with_header(ALLOW, place.allow.clone()))
+                self.stray(platform, &request, Err(problem.with_header(ALLOW, place.allow.clone())))
             }
         }
     }
 
-    fn refuse(&self, platform: &Platform, request: &HttpRequest, problem: Problem) -> HttpResponse {
+    /// Answers what no endpoint serves.
+    fn stray(&self, platform: &Platform, request: &HttpRequest, answer: Result<HttpResponse, Problem>) -> HttpResponse {
         let begun = Instant::now();
-        let response = gate::refuse(platform, request, problem);
+        let response = gate::stray(platform, request, answer);
         self.metrics.observe_stray(request.method(), response.status(), begun.elapsed());
         response
     }

@@ -15,6 +15,7 @@ fn admission(max_in_flight: u32) -> Arc<Admission> {
         max_event_streams_of_tenant: 2,
         event_heartbeat: Duration::from_secs(20),
         sessions_stand_in: false,
+        cors_origins: None,
     };
     Arc::new(Admission::new(&settings, 2))
 }

@@ -21,6 +21,7 @@ fn stream(may: &Rc<Cell<bool>>, asked: &Rc<Cell<u32>>) -> EventStream {
         request_timeout: BEAT,
         admin_key: None,
         sessions_stand_in: false,
+        cors_origins: None,
     };
     let (may, asked) = (may.clone(), asked.clone());
     EventStream {

@@ -1,6 +1,7 @@
 //! What holds for every endpoint, whatever it does.
 
 mod bodies;
+mod cors;
 mod documents;
 mod operations;
 mod refusals;

@@ -72,6 +72,7 @@ fn all_mistakes_are_told_together_by_name_and_without_their_values() {
         ("ADMIN_API_KEY", "canary-4"),
         ("LOG_LEVEL", "canary-5"),
         ("TRUSTED_PROXIES", "canary-6"),
+        ("CORS_ORIGINS", "https://canary-10.example/"),
         ("TLS_CERT_FILE", "/nowhere/canary-7"),
         ("METRICS_TOKEN_FILE", "/nowhere/canary-8"),
         ("MAX_BODY_BYTES", "canary-9"),
