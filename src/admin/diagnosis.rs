@@ -21,6 +21,8 @@ use std::time::{Duration, Instant};
 
 pub use warnings::Warning;
 
+/// What is found behind doors that are shut.
+const SHUT: Error = Error::new(ErrorKind::Unreachable, Delivery::NotSent);
 /// The longest that a look takes.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -68,7 +70,7 @@ impl Diagnostician {
     pub async fn look(&self, deadline: Deadline) -> (Diagnosis, Option<Error>) {
         let deadline = Deadline::after(Instant::now(), deadline.left(PATIENCE));
         let are_shut = !self.doors.all().is_empty() && self.doors.all().iter().all(|door| door.is_open());
-        let found = if are_shut { shut() } else { self.system.by(deadline).examine().await };
+        let found = if are_shut { Examination::none(&SHUT) } else { self.system.by(deadline).examine().await };
         let transport = self.doors.transport();
         let measured = Measured::of(&found, transport);
         let mut warnings = warnings::of_measured(&measured, self.system.now());
@@ -79,12 +81,6 @@ impl Diagnostician {
         let failover = Failover::of(&self.doors);
         (Diagnosis { transport, measured, doors, failover, warnings }, found.failure().cloned())
     }
-}
-
-/// What is found behind doors that are shut.
-fn shut() -> Examination {
-    let error = || Error::new(ErrorKind::Unreachable, Delivery::NotSent);
-    Examination { latency: Err(error()), clock_ahead: None, keeps: Err(error()), info: Err(error()) }
 }
 
 async fn diagnose(looks: web::Data<Diagnostician>, waits: CallerWaits) -> Result<HttpResponse, Problem> {

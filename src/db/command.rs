@@ -27,6 +27,7 @@ pub const COMMANDS: &[&str] = &[
     "RENAME",
     "SCAN",
     "SET",
+    "SLOWLOG",
     "TIME",
     "UNLINK",
     "ZADD",
@@ -98,6 +99,11 @@ impl Command {
     /// What the backend tells of itself: lines of text, in sections.
     pub(super) fn info() -> Self {
         Command::new("INFO", Effect::Read, 0)
+    }
+
+    /// The last commands that the backend found slow, so many at most: an array of entries, with what clients sent.
+    pub(super) fn slow_log(most: u32) -> Self {
+        Command::new("SLOWLOG", Effect::Read, 2).arg(Bytes::from_static(b"GET")).number(most)
     }
 
     /// The value, or nothing.

@@ -6,6 +6,7 @@ use super::database::SystemDb;
 use super::error::Error;
 use super::key::Family;
 use super::server_info::ServerInfo;
+use super::slow_log::SlowCommand;
 use crate::base::id;
 use bytes::Bytes;
 use std::time::{Duration, Instant};
@@ -63,10 +64,23 @@ pub struct Examination {
     pub keeps: Result<bool, Error>,
     /// What it tells of itself.
     pub info: Result<ServerInfo, Error>,
+    /// Its last slow commands, the newest first.
+    pub slow_log: Result<Vec<SlowCommand>, Error>,
 }
 
 impl Examination {
-    /// The first failure, whatever was asked.
+    /// One in which all that was asked failed like this.
+    pub fn none(error: &Error) -> Examination {
+        Examination {
+            latency: Err(error.clone()),
+            clock_ahead: None,
+            keeps: Err(error.clone()),
+            info: Err(error.clone()),
+            slow_log: Err(error.clone()),
+        }
+    }
+
+    /// The first failure, whatever was asked; but for the slow log, which a backend that serves well may refuse.
     pub fn failure(&self) -> Option<&Error> {
         self.latency.as_ref().err().or(self.keeps.as_ref().err()).or(self.info.as_ref().err())
     }
@@ -85,15 +99,15 @@ impl SystemDb {
                     }
                 }
                 Err(error) => {
-                    let (keeps, info) = (Err(error.clone()), Err(error.clone()));
-                    return Examination { latency: Err(error), clock_ahead: None, keeps, info };
+                    return Examination::none(&error);
                 }
             }
         }
         let latency = Latency::of(took).ok_or(Error::unexpected("an answer"));
         let keeps = self.check().await;
         let info = self.info().await;
-        Examination { latency, clock_ahead: ahead.map(|(_, difference)| difference), keeps, info }
+        let slow_log = self.slow_log().await;
+        Examination { latency, clock_ahead: ahead.map(|(_, difference)| difference), keeps, info, slow_log }
     }
 
     /// How long it took to tell its time, and how far ahead that was halfway, ms.

@@ -16,6 +16,7 @@ mod reply;
 mod scan;
 mod script;
 mod server_info;
+mod slow_log;
 pub mod transport;
 
 pub use backend_clock::BackendClock;
@@ -32,3 +33,4 @@ pub use reply::Reply;
 pub use scan::{ScanCursor, Scanned};
 pub use script::Script;
 pub use server_info::ServerInfo;
+pub use slow_log::SlowCommand;

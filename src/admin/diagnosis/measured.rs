@@ -2,7 +2,7 @@
 //! [`Unknown`] says why.
 
 use crate::base::clock::Timestamp;
-use crate::db::{Error, ErrorKind, Examination, ServerInfo};
+use crate::db::{self, Error, ErrorKind, Examination, ServerInfo};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::time::Duration;
@@ -72,6 +72,17 @@ pub(super) struct Persistence {
     pub(super) last_snapshot: Option<String>,
 }
 
+/// A command that the backend found slow.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct SlowCommand {
+    /// When it ran.
+    pub(super) at: Timestamp,
+    /// How long the backend did nothing else, in microseconds.
+    pub(super) took_us: u64,
+    /// Its name in upper case, and nothing of what it was given; `OTHER` where that is not a plain word of letters.
+    command: String,
+}
+
 /// Something that could not be told.
 #[derive(Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub(super) struct Unknown {
@@ -97,8 +108,8 @@ pub(super) struct Measured {
     keys: Option<u64>,
     /// By how much the backend's clock is ahead of this server's; negative where it is behind.
     pub(super) clock_ahead_ms: Option<i64>,
-    /// Always null: its entries hold what clients sent, so it is not asked for.
-    slow_log: Option<()>,
+    /// The last commands that the backend found slow, whosever they are: at most 10, the newest first.
+    pub(super) slow_log: Option<Vec<SlowCommand>>,
     /// What is null above, and why.
     unknown: Vec<Unknown>,
 }
@@ -107,6 +118,13 @@ impl Hits {
     /// How many there were.
     pub(super) fn lookups(&self) -> u64 {
         self.hits.unwrap_or(0).saturating_add(self.misses.unwrap_or(0))
+    }
+}
+
+impl SlowCommand {
+    fn of(command: &db::SlowCommand) -> SlowCommand {
+        let took_us = u64::try_from(command.took.as_micros()).unwrap_or(u64::MAX);
+        SlowCommand { at: command.at, took_us, command: command.name.clone() }
     }
 }
 
@@ -169,7 +187,7 @@ impl Measured {
             },
             keys: info.keys,
             clock_ahead_ms: found.clock_ahead,
-            slow_log: None,
+            slow_log: found.slow_log.as_ref().ok().map(|commands| commands.iter().map(SlowCommand::of).collect()),
             unknown: Vec::new(),
         };
         measured.unknown = measured.unknown(found, transport, info.maxmemory == Some(0));
@@ -183,6 +201,11 @@ impl Measured {
             Ok(_) => "the backend does not tell it",
         };
         let asked = |answer: Option<&Error>| answer.map_or("nothing was to be measured", why);
+        let slow_log = match &found.slow_log {
+            Err(_) if transport == "memory" => "the embedded backend keeps none",
+            Err(Error { kind: ErrorKind::Refused(_) | ErrorKind::Forbidden, .. }) => "the backend refuses to tell it",
+            other => asked(other.as_ref().err()),
+        };
         let none_yet = if self.hits.hits == Some(0) { "nothing has been looked up yet" } else { of_info };
         let limit = if unlimited { "there is no limit" } else { of_info };
         [
@@ -205,7 +228,7 @@ impl Measured {
             (self.persistence.last_snapshot.is_none(), "persistence.last_snapshot", of_info),
             (self.keys.is_none(), "keys", of_info),
             (self.clock_ahead_ms.is_none(), "clock_ahead_ms", asked(found.latency.as_ref().err())),
-            (true, "slow_log", "its entries hold what clients sent, so it is not asked for"),
+            (self.slow_log.is_none(), "slow_log", slow_log),
         ]
         .into_iter()
         .filter_map(|(is_missing, member, reason)| is_missing.then_some(Unknown { member, reason }))

@@ -1,11 +1,12 @@
 //! What should be looked into.
 
-use super::measured::Measured;
+use super::measured::{Measured, SlowCommand};
 use crate::base::clock::Timestamp;
 use crate::db::transport::door::Door;
 use crate::db::transport::doors::{Doors, Readiness};
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::time::Duration;
 
 /// From which share of its memory on the backend is full soon, and from which one on it is nearly so.
 const FILLING: f64 = 0.8;
@@ -16,6 +17,9 @@ const FEW_HITS: f64 = 0.5;
 const ENOUGH: u64 = 1000;
 /// By how many milliseconds clocks may differ.
 const SKEW: i64 = 2000;
+/// From how many microseconds on a command is told to be slow, and for how long.
+const SLOW_US: u64 = 100_000;
+const RECENTLY: Duration = Duration::from_secs(3600);
 
 /// Something to look into.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
@@ -35,6 +39,7 @@ const fn warning(level: &'static str, code: &'static str, detail: &'static str) 
 /// What was measured and should not be so.
 pub(super) fn of_measured(measured: &Measured, now: Timestamp) -> Vec<Warning> {
     let share = measured.memory.share;
+    let is_slow = |command: &SlowCommand| command.took_us > SLOW_US && now.since(command.at) < RECENTLY;
     let policy = measured.evictions.policy.as_deref().unwrap_or_default();
     let checks = [
         (
@@ -86,6 +91,14 @@ pub(super) fn of_measured(measured: &Measured, now: Timestamp) -> Vec<Warning> {
             warning("info", "few_hits", "Fewer than half of the look-ups find something."),
         ),
         (
+            measured.slow_log.as_ref().is_some_and(|commands| commands.iter().any(is_slow)),
+            warning(
+                "info",
+                "slow_commands",
+                "In the last hour a command kept the backend from everything else for more than 100 ms: slow_log names it.",
+            ),
+        ),
+        (
             measured.clock_ahead_ms.is_some_and(|ahead| ahead.abs() > SKEW),
             warning(
                 "warning",
@@ -133,14 +146,14 @@ pub(super) fn of_doors(doors: &Doors) -> Vec<Warning> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::db::{Delivery, Error, ErrorKind, Examination, ServerInfo};
+    use crate::db::{Delivery, Error, ErrorKind, Examination, ServerInfo, SlowCommand};
 
     const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
     fn codes(info: ServerInfo, clock_ahead: i64, keeps: bool) -> Vec<&'static str> {
         let late = Error::new(ErrorKind::TimedOut, Delivery::Unknown);
         let clock_ahead = Some(clock_ahead);
-        let found = Examination { latency: Err(late), clock_ahead, keeps: Ok(keeps), info: Ok(info) };
+        let found = Examination { clock_ahead, keeps: Ok(keeps), info: Ok(info), ..Examination::none(&late) };
         of_measured(&Measured::of(&found, "native"), NOW).iter().map(|warning| warning.code).collect()
     }
 
@@ -177,6 +190,21 @@ mod tests {
         assert_eq!(codes(info(true, 3600), 0, true), Vec::<&str>::new());
         assert_eq!(codes(info(false, 60), 0, true), Vec::<&str>::new());
         assert_eq!(codes(ServerInfo::default(), 0, true), Vec::<&str>::new(), "what is not told is no warning");
+    }
+
+    #[test]
+    fn a_command_is_slow_above_a_tenth_of_a_second_and_told_for_an_hour() {
+        let codes = |seconds_ago: u64, micros| {
+            let at = Timestamp::from_millis(NOW.as_millis() - seconds_ago * 1000);
+            let slow = SlowCommand { at, took: Duration::from_micros(micros), name: "KEYS".to_owned() };
+            let error = Error::new(ErrorKind::TimedOut, Delivery::Unknown);
+            let found = Examination { slow_log: Ok(vec![slow]), ..Examination::none(&error) };
+            let warnings = of_measured(&Measured::of(&found, "native"), NOW);
+            warnings.iter().map(|warning| (warning.level, warning.code)).collect::<Vec<_>>()
+        };
+        assert_eq!(codes(3599, 100_001), [("info", "slow_commands")]);
+        assert_eq!(codes(3600, 100_001), []);
+        assert_eq!(codes(0, 100_000), []);
     }
 
     #[test]

@@ -160,6 +160,9 @@ pub(super) fn of_warning(way: &'static str, warning: &Warning) -> Finding {
         "snapshot_failed" => "See the log of Redis: most often the disk is full, or its folder may not be written.",
         "has_evicted" => "Raise maxmemory: sessions that were thrown out ended early.",
         "few_hits" => "Nothing, where much is asked for that is not there; else see whether keys end too early.",
+        "slow_commands" => {
+            "See slow_log with --json: most often it is KEYS, a long script, or another user of this Redis; if it is EVALSHA, its processor is busy."
+        }
         "clock_skew" => "Let both machines keep their time (NTP).",
         "does_not_keep" => "See whether the URL leads to a replica, or to a proxy that answers by itself.",
         _ => "See docs/faults.md.",

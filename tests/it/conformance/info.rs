@@ -62,3 +62,13 @@ pub async fn what_a_backend_does_not_count_is_missing_and_not_zero(backend: Back
     assert_eq!(told, [does(&backend, Behaviour::TellsOfItsMemory); 11], "{info:?}");
     assert!(info.used_memory.is_none_or(|bytes| bytes > 100_000), "{info:?}");
 }
+
+pub async fn a_slow_log_is_told_or_said_not_to_be_kept(backend: Backend) {
+    let kept = does(&backend, Behaviour::KeepsASlowLog);
+    let said = if kept { "[…" } else { "-ERR the embedded backend keeps no slow log" };
+    let transcript = r#"
+        SLOWLOG GET 10 -> SAID
+        slowlog get 0 -> SAID
+        "#;
+    holds(&backend, &transcript.replace("SAID", said)).await;
+}

@@ -28,6 +28,7 @@ pub enum Behaviour {
     KeepsShapes,
     CarriesAnyBytes,
     TellsOfItsMemory,
+    KeepsASlowLog,
 }
 
 /// Which backends do it, and why the others do not.
@@ -45,6 +46,7 @@ const DIFFERENCES: &[(Behaviour, &[&str], &str)] = &[
     (Behaviour::KeepsShapes, &["memory", "native"], "in JSON a status, and an error within an array, is text"),
     (Behaviour::CarriesAnyBytes, &["memory", "native"], "JSON carries text, so an argument must be UTF-8"),
     (Behaviour::TellsOfItsMemory, &["native", "rest"], "the embedded backend says nothing of what it does not count"),
+    (Behaviour::KeepsASlowLog, &["native", "rest"], "the embedded backend has none; Upstash refuses to tell"),
     (Behaviour::ReadsHexadecimalScores, &["native", "rest"], "C's strtod reads them, nothing writes them"),
 ];
 
@@ -115,6 +117,7 @@ suite! {
         a_backend_tells_since_when_it_runs_and_how_many_keys_it_has
         sections_are_told_by_name
         what_a_backend_does_not_count_is_missing_and_not_zero
+        a_slow_log_is_told_or_said_not_to_be_kept
     }
     expiry {
         a_key_is_gone_after_its_time

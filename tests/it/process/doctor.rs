@@ -167,6 +167,31 @@ fn a_policy_that_throws_out_tenants_must_be_mended_and_comes_before_what_need_no
 }
 
 #[test]
+fn slow_commands_are_told_without_what_they_were_given_and_a_refusal_to_tell_them_is_no_failure() {
+    let redis = RedisServer::start_with(&["--slowlog-log-slower-than", "100000"]);
+    let say = |words: &[&str]| {
+        let port = redis.port().to_string();
+        let said = std::process::Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+        String::from_utf8(said.stdout).unwrap()
+    };
+    // Takes over 100 ms, and holds a text of a client.
+    let script = "for _ = 1, 100000000 do end return ARGV[1]";
+    assert_eq!(say(&["EVAL", script, "0", "canary-argument"]).trim(), "canary-argument");
+    assert!(say(&["SLOWLOG", "GET"]).contains("canary-argument"));
+    let report = assert_found(&[("REDIS_URL", &redis.url())], 0, &["info slow_commands"]);
+    assert_eq!(report["ways"][0]["diagnosis"]["slow_log"][0]["command"], "EVAL");
+
+    let user = ["--user", "default", "on", "nopass", "~*", "&*", "+@all", "-slowlog"];
+    let redis = RedisServer::start_with(&user);
+    let report = assert_found(&[("REDIS_URL", &redis.url())], 0, &["warning no_persistence"]);
+    assert_eq!(
+        (&report["ways"][0]["answers"], &report["ways"][0]["diagnosis"]["slow_log"]),
+        (&true.into(), &Value::Null)
+    );
+}
+
+#[test]
 fn secrets_that_are_missing_in_production_are_told() {
     let redis = RedisServer::start_durable();
     let url = redis.url();

@@ -67,7 +67,7 @@ impl Kind {
             (&["DEL", "UNLINK", "EXISTS", "PEXPIREAT", "PTTL", "RENAME"], Kind::Key),
             (&["PUBLISH"], Kind::Publish),
             (&["SCAN"], Kind::Scan),
-            (&["TIME", "INFO"], Kind::Server),
+            (&["TIME", "INFO", "SLOWLOG"], Kind::Server),
         ];
         let has = |names: &[&str]| names.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name));
         FAMILIES.iter().find(|(names, _)| has(names)).map_or(Kind::Other, |(_, kind)| *kind)

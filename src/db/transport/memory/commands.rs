@@ -51,6 +51,7 @@ pub(super) static TABLE: &[Specification] = &[
     command("RENAME", 3, Keys::FirstTwo, keys::rename),
     command("SCAN", -2, Keys::None, scan::apart),
     command("SET", -3, Keys::First, strings::set),
+    command("SLOWLOG", -2, Keys::None, info::slow_log),
     command("TIME", 1, Keys::None, keys::time),
     command("UNLINK", -2, Keys::All, keys::del),
     command("ZADD", -4, Keys::First, sorted_sets::zadd),
