@@ -2,7 +2,7 @@
 //! request, one flag at a time and a hundred at once.
 
 use crate::Failure;
-use crate::load::{self, Measurement, ROUNDS, Request, post};
+use crate::load::{self, ROUNDS, Request, post};
 use crate::processes::Process;
 use crate::server::{self, call};
 use crate::table;

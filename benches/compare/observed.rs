@@ -2,7 +2,7 @@
 //! is said, and of two whose requests are traced, a hundredth of them and all, to a collector that takes everything.
 
 use crate::Failure;
-use crate::load::{self, Measurement, ROUNDS, Request};
+use crate::load::{self, ROUNDS, Request};
 use crate::processes::Process;
 use crate::server;
 use crate::table;
