@@ -100,8 +100,8 @@ fn origin(text: &str) -> Option<HeaderValue> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{idempotency, quota, trace};
     use super::*;
+    use crate::http::{idempotency, quota, trace};
 
     #[test]
     fn an_origin_is_written_as_browsers_send_it_or_is_a_mistake() {
