@@ -33,8 +33,10 @@ pub(super) fn run(given: &ArgMatches) -> ExitCode {
         return complain("no runtime can be made", 1);
     };
     let report = runtime.block_on(async {
-        let mut findings = findings::of_configuration(&config);
+        // First what keeps everything else from working.
+        let mut findings = Vec::new();
         let ways = ways::look(&config, &mut findings).await;
+        findings.extend(findings::of_configuration(&config));
         Report::new(configured, ways, findings)
     });
     print(&report, u8::from(!report.is_healthy()))
