@@ -19,7 +19,8 @@ fuzz_target!(|data: &str| {
     }
     let mut known = Env::new([]);
     Config::read(&mut known);
-    let values = known.names().into_iter().filter(|name| !name.contains("FILE")).map(|name| (name, data.to_owned()));
+    let values = known.described().into_iter().map(|variable| variable.name.to_owned());
+    let values = values.filter(|name| !name.contains("FILE")).map(|name| (name, data.to_owned()));
     let mut env = Env::new(values);
     Config::read(&mut env);
     assert!(data.trim().is_empty() || env.finish().is_err(), "no text is right for every variable");
