@@ -42,6 +42,16 @@ impl Registry {
     /// Makes a tenant.
     pub async fn create_tenant(&self, new: NewTenant) -> Result<TenantCreation, Error> {
         let tenant = new.into_tenant(self.db.now());
+        Ok(match self.add_tenant(&tenant).await? {
+            CHANGED => TenantCreation::Created(tenant),
+            0 => TenantCreation::Exists,
+            _ => TenantCreation::BeingDeleted,
+        })
+    }
+
+    /// Stores a tenant where there is none of its id: [`CHANGED`], 0 where there is one, or another number where one is
+    /// being deleted.
+    pub(super) async fn add_tenant(&self, tenant: &Tenant) -> Result<u64, Error> {
         let keys = [
             self.tenant_key(&tenant.id),
             self.db.key(&TENANTS, &[]),
@@ -50,12 +60,8 @@ impl Registry {
         ];
         let script = Command::script(&CREATE_TENANT, &keys.each_ref())
             .arg(tenant.id.as_str().to_owned())
-            .arg(stored::write(&tenant)?);
-        Ok(match self.outcome_of_change(script).await? {
-            CHANGED => TenantCreation::Created(tenant),
-            0 => TenantCreation::Exists,
-            _ => TenantCreation::BeingDeleted,
-        })
+            .arg(stored::write(tenant)?);
+        self.outcome_of_change(script).await
     }
 
     /// A tenant as it is in the backend now.

@@ -6,9 +6,9 @@
 use crate::base::text::TenantId;
 use crate::db::{Command, Error, Reply};
 use crate::tenancy::api_key::{ApiKey, KeyId};
-use crate::tenancy::keys::{CHANGES, TENANTS};
+use crate::tenancy::keys::CHANGES;
 use crate::tenancy::registry::{CHANGED, Registry};
-use crate::tenancy::scripts::{CREATE_KEY, CREATE_TENANT, UPDATE_TENANT};
+use crate::tenancy::scripts::{CREATE_KEY, UPDATE_TENANT};
 use crate::tenancy::tenant::{Status, Tenant};
 use crate::tenancy::{Listing, listing, stored};
 
@@ -59,16 +59,7 @@ impl Registry {
     /// Makes the tenant, suspended, where there is none. When it was changed tells this import from another.
     pub async fn begin_import(&self, tenant: &Tenant) -> Result<ImportBegin, Error> {
         let there = Tenant { status: Status::Suspended, updated_at: self.db.now(), ..tenant.clone() };
-        let keys = [
-            self.tenant_key(&tenant.id),
-            self.db.key(&TENANTS, &[]),
-            self.db.key(&CHANGES, &[]),
-            self.deletion_of(&tenant.id),
-        ];
-        let script = Command::script(&CREATE_TENANT, &keys.each_ref())
-            .arg(tenant.id.as_str().to_owned())
-            .arg(stored::write(&there)?);
-        Ok(match self.outcome_of_change(script).await? {
+        Ok(match self.add_tenant(&there).await? {
             CHANGED => ImportBegin::Begun(Box::new(there)),
             0 => ImportBegin::Exists,
             _ => ImportBegin::BeingDeleted,
