@@ -33,6 +33,7 @@ use crate::stores::tokens::KeyChange;
 use crate::tenancy::transfer::Families;
 use crate::tenancy::{Registry, RegistrySettings, SteadyClock};
 use crate::vault::{KeyRing, RootKeyId, Vault};
+use actix_web::dev::Extensions;
 use actix_web::web;
 use idempotency::Records;
 use monitor::{Monitor, StandIn};
@@ -298,21 +299,25 @@ impl Site for Application {
             self.draining.clone(),
             self.admission.clone(),
         );
-        let platform = platform.traced_by(self.traces.as_ref().map(Traces::tracer));
+        let platform = platform.providing(self.provided()).traced_by(self.traces.as_ref().map(Traces::tracer));
         match self.request_limit.clone() {
             Some(limit) => platform.limited_by(limit, QuotaFields { legacy: self.config.rate_limits.legacy_headers }),
             None => platform,
         }
     }
+}
 
-    fn provide(&self, config: &mut web::ServiceConfig) {
-        let proxies = web::Data::new(self.config.trusted_proxies.clone());
-        let looks = web::Data::new(self.diagnostician());
-        let transfer = web::Data::new(self.transfer());
-        let vault = web::Data::new(self.vault.clone());
-        let jobs = web::Data::new(self.jobs.clone());
-        let retention = web::Data::new(BackupRetention(self.config.backup_retention));
-        self.stores.provide(config);
-        config.app_data(proxies).app_data(looks).app_data(transfer).app_data(vault).app_data(jobs).app_data(retention);
+impl Application {
+    /// For the handlers.
+    fn provided(&self) -> Extensions {
+        let mut provided = Extensions::new();
+        self.stores.provide(&mut provided);
+        provided.insert(web::Data::new(self.config.trusted_proxies.clone()));
+        provided.insert(web::Data::new(self.diagnostician()));
+        provided.insert(web::Data::new(self.transfer()));
+        provided.insert(web::Data::new(self.vault.clone()));
+        provided.insert(web::Data::new(self.jobs.clone()));
+        provided.insert(web::Data::new(BackupRetention(self.config.backup_retention)));
+        provided
     }
 }

@@ -10,12 +10,11 @@ use crate::http::ports::{Begun, IdempotencyRecords, KeptAnswer, KeyedRequest};
 use crate::http::server::Draining;
 use crate::http::{self, Admission, HttpMetrics, Platform, PlatformSettings};
 use crate::tenancy::{Registry, RegistrySettings, Verification};
-use actix_web::App;
 use actix_web::body::to_bytes;
-use actix_web::dev::{Service, ServiceResponse};
+use actix_web::dev::{AppConfig, Service, ServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderValue};
-use actix_web::test::{TestRequest, init_service};
+use actix_web::test::TestRequest;
 use futures_util::future::LocalBoxFuture;
 use serde_json::{Value, json};
 use std::cell::RefCell;
@@ -96,8 +95,7 @@ impl World {
             Draining::default(),
             admission,
         );
-        let app = App::new().configure(|config| http::mount(super::endpoints(), platform, config));
-        let service = init_service(app).await;
+        let service = http::service(super::endpoints(), platform).new_service(AppConfig::default()).await.unwrap();
         let request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());
         let request = request.insert_header(("authorization", format!("Bearer {ADMIN_KEY}")));
         let request = headers.iter().fold(request, |request, header| request.insert_header(*header));
@@ -105,7 +103,7 @@ impl World {
             Some(body) => request.set_json(body),
             None => request,
         };
-        let response: ServiceResponse = service.call(request.to_request()).await.unwrap();
+        let response = service.call(request.to_request()).await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = to_bytes(response.into_body()).await.ok().unwrap();
         let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };

@@ -14,6 +14,7 @@ use crate::stores::sessions::{SessionFallback, Upkeep, routes as sessions};
 use crate::stores::tokens::{Expiring, routes as tokens};
 use crate::tenancy::SteadyClock;
 use crate::vault::Vault;
+use actix_web::dev::Extensions;
 use actix_web::web;
 use prometheus_client::registry::Registry as Metrics;
 use std::sync::Arc;
@@ -112,13 +113,12 @@ impl Stores {
     }
 
     /// For the handlers.
-    pub(super) fn provide(&self, config: &mut web::ServiceConfig) {
-        config
-            .app_data(self.sessions.clone())
-            .app_data(self.tokens.clone())
-            .app_data(self.vault.clone())
-            .app_data(self.rate_limits.clone())
-            .app_data(self.breakers.clone())
-            .app_data(self.flags.clone());
+    pub(super) fn provide(&self, provided: &mut Extensions) {
+        provided.insert(self.sessions.clone());
+        provided.insert(self.tokens.clone());
+        provided.insert(self.vault.clone());
+        provided.insert(self.rate_limits.clone());
+        provided.insert(self.breakers.clone());
+        provided.insert(self.flags.clone());
     }
 }

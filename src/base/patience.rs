@@ -54,10 +54,10 @@ impl Patience {
         Patience { limit, id: NEXT.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// What `future` gives, or nothing when it takes longer than the limit; it is then dropped with this.
-    /// The time counts from the first poll. To be polled within a tokio runtime.
-    pub fn within<F: Future + Unpin>(&self, future: F) -> Within<'_, F> {
-        Within { future, patience: self, place: None }
+    /// What `future` gives, or nothing when it takes longer than the limit from `start` on; it is then dropped with this.
+    /// To be polled within a tokio runtime.
+    pub fn within<F: Future + Unpin>(&self, start: Instant, future: F) -> Within<'_, F> {
+        Within { future, patience: self, deadline: start + self.limit, place: None }
     }
 
     fn queue(&self) -> Arc<Mutex<Queue>> {
@@ -116,6 +116,7 @@ async fn watch(queue: Arc<Mutex<Queue>>) {
 pub struct Within<'a, F> {
     future: F,
     patience: &'a Patience,
+    deadline: Instant,
     place: Option<(Arc<Mutex<Queue>>, u64)>,
 }
 
@@ -130,8 +131,11 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
             let queue = self.patience.queue();
             let mut state = queue.lock();
             let ticket = state.first + state.waiting.len() as u64;
-            let deadline = Instant::now() + self.patience.limit;
-            state.waiting.push_back(Wait { deadline, waker: Some(context.waker().clone()), state: State::Waiting });
+            state.waiting.push_back(Wait {
+                deadline: self.deadline,
+                waker: Some(context.waker().clone()),
+                state: State::Waiting,
+            });
             if !std::mem::replace(&mut state.is_watched, true) {
                 tokio::spawn(watch(queue.clone()));
             }
@@ -173,8 +177,8 @@ mod tests {
     #[tokio::test]
     async fn a_future_that_is_ready_in_time_is_not_cut_off_and_one_that_is_not_is() {
         let patience = Patience::new(Duration::from_millis(10));
-        assert_eq!(patience.within(ready(7)).await, Some(7));
-        assert_eq!(patience.within(pending::<()>()).await, None);
+        assert_eq!(patience.within(Instant::now(), ready(7)).await, Some(7));
+        assert_eq!(patience.within(Instant::now(), pending::<()>()).await, None);
     }
 
     #[tokio::test]
@@ -188,7 +192,7 @@ mod tests {
                         tokio::task::yield_now().await;
                         if n % 2 == 0 { n } else { pending().await }
                     });
-                    patience.within(work).await
+                    patience.within(Instant::now(), work).await
                 })
             })
             .collect();
@@ -196,6 +200,6 @@ mod tests {
             assert_eq!(outcome.await.unwrap(), (n % 2 == 0).then_some(n));
         }
         assert!(patience.queue().lock().waiting.is_empty());
-        assert_eq!(patience.within(pending::<()>()).await, None, "the next one is looked after too");
+        assert_eq!(patience.within(Instant::now(), pending::<()>()).await, None, "the next one is looked after too");
     }
 }

@@ -5,11 +5,11 @@
 use super::client_address::ClientAddress;
 use super::principal::Actor;
 use super::problem::Problem;
+use super::request::{FromRequest, Request};
 use crate::tenancy::KeyId;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use serde::Serialize;
-use std::future::{Ready, ready};
+use std::rc::Rc;
 
 /// The log target of audit lines. They are written whatever the log level is.
 pub const AUDIT_LOG: &str = "agentapi::audit";
@@ -53,11 +53,8 @@ fn text(resource: &impl Serialize) -> String {
 }
 
 impl FromRequest for Audit {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let address = ClientAddress::of(request);
-        ready(Actor::from_request(request, payload).into_inner().map(|actor| Audit { actor, address }))
+    async fn from_request(request: &Rc<Request>, payload: &mut Payload) -> Result<Self, Problem> {
+        let actor = Actor::from_request(request, payload).await?;
+        Ok(Audit { actor, address: ClientAddress::of(request) })
     }
 }

@@ -1,16 +1,15 @@
 //! From a request to its [`Principal`], before anything else of it is read.
 
-use super::endpoint::{Access, Endpoint, InOutage};
+use super::endpoint::{Access, InOutage};
 use super::platform::Platform;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
 use super::query::TOKEN;
+use super::request::Request;
 use crate::base::code::Code;
-use crate::base::deadline::Deadline;
 use crate::base::id;
 use crate::base::text::TenantId;
 use crate::tenancy::{Credential, Status, Tenant, Verification};
-use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use std::sync::Arc;
 
@@ -19,30 +18,19 @@ use std::sync::Arc;
 /// # Errors
 /// 401 for no credential or an unknown one, or 429 for too many of those; 403 for a missing scope or a suspended
 /// tenant; 503 where nobody can tell.
-pub(super) async fn authenticate(
-    request: &HttpRequest,
-    endpoint: &Endpoint,
-    platform: &Platform,
-    deadline: Deadline,
-) -> Result<Option<Principal>, Problem> {
-    let known = identify(request, endpoint, platform, deadline).await;
-    known.map_err(|problem| match platform.limited() {
+pub(super) async fn authenticate(request: &Request) -> Result<Option<Principal>, Problem> {
+    identify(request).await.map_err(|problem| match request.platform.limited() {
         Some(limited) if problem.code() == Code::Unauthorized => limited.refused(request, problem),
         _ => problem,
     })
 }
 
-async fn identify(
-    request: &HttpRequest,
-    endpoint: &Endpoint,
-    platform: &Platform,
-    deadline: Deadline,
-) -> Result<Option<Principal>, Problem> {
-    let access = endpoint.access;
+async fn identify(request: &Request) -> Result<Option<Principal>, Problem> {
+    let access = request.endpoint.access;
     let principal = match access {
         Access::Public => return Ok(None),
-        Access::Admin => admin_api(request, platform, deadline).await?,
-        Access::Tenant(_) => tenant_api(request, endpoint, platform, deadline).await?,
+        Access::Admin => admin_api(request).await?,
+        Access::Tenant(_) => tenant_api(request).await?,
     };
     if principal.tenant.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended) {
         return Err(Problem::new(Code::TenantSuspended, "An operator has suspended this tenant."));
@@ -58,20 +46,20 @@ async fn identify(
 const SCHEME: &str = "Bearer ";
 
 /// The key that the request presents: a Bearer token (RFC 6750, section 2.1) or `X-API-Key`.
-pub(super) fn credential(request: &HttpRequest) -> Option<&str> {
+pub(super) fn credential(request: &Request) -> Option<&str> {
     let bearer = || {
         let text = std::str::from_utf8(request.headers().get(AUTHORIZATION)?.as_bytes()).ok()?;
         let (scheme, key) = text.split_at_checked(SCHEME.len())?;
         scheme.eq_ignore_ascii_case(SCHEME).then_some(key.trim_ascii())
     };
-    let header = || request.headers().get("x-api-key")?.to_str().ok();
+    let header = || request.text_of("x-api-key");
     bearer().or_else(header).filter(|key| !key.is_empty())
 }
 
 /// The token that the request's query presents, where the endpoint takes one: as it was made, so not encoded.
-fn token<'a>(request: &'a HttpRequest, endpoint: &Endpoint) -> Option<Credential<'a>> {
-    let purpose = endpoint.by_token?;
-    let value = |pair: &'a str| pair.strip_prefix(TOKEN.name)?.strip_prefix('=');
+fn token(request: &Request) -> Option<Credential<'_>> {
+    let purpose = request.endpoint.by_token?;
+    let value = |pair| str::strip_prefix(pair, TOKEN.name)?.strip_prefix('=');
     Some(Credential::Token(request.query_string().split('&').find_map(value)?, purpose))
 }
 
@@ -84,39 +72,30 @@ fn is_admin(presented: &str, platform: &Platform) -> bool {
     platform.admin_key_digest().is_some_and(|known| id::same_digest(&digest, known))
 }
 
-async fn verify(
-    request: &HttpRequest,
-    presented: Credential<'_>,
-    platform: &Platform,
-    deadline: Deadline,
-) -> Result<Verification, Problem> {
+async fn verify(request: &Request, presented: Credential<'_>) -> Result<Verification, Problem> {
+    let platform = &request.platform;
     let may = || {
         platform.limited().map_or(Ok(()), |limited| limited.may_fail(request))?;
         platform.admission().stranger()
     };
-    platform.registry().verify_if(presented, deadline, may).await
+    platform.registry().verify_if(presented, request.deadline, may).await
 }
 
-async fn admin_api(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Principal, Problem> {
+async fn admin_api(request: &Request) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
-    if is_admin(presented, platform) {
+    if is_admin(presented, &request.platform) {
         return Ok(Principal { actor: Actor::Admin, tenant: None, token_ends_at: None });
     }
-    match verify(request, Credential::Key(presented), platform, deadline).await? {
+    match verify(request, Credential::Key(presented)).await? {
         Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
         Verification::Unknown => Err(unauthorized()),
     }
 }
 
-async fn tenant_api(
-    request: &HttpRequest,
-    endpoint: &Endpoint,
-    platform: &Platform,
-    deadline: Deadline,
-) -> Result<Principal, Problem> {
-    let in_outage = endpoint.in_outage;
+async fn tenant_api(request: &Request) -> Result<Principal, Problem> {
+    let (in_outage, platform) = (request.endpoint.in_outage, &request.platform);
     let by_header = credential(request).map(Credential::Key);
-    let presented = by_header.or_else(|| token(request, endpoint)).ok_or_else(unauthorized)?;
+    let presented = by_header.or_else(|| token(request)).ok_or_else(unauthorized)?;
     let remembered = match in_outage {
         InOutage::StandIn if platform.settings().sessions_stand_in => platform.registry().recall_in_outage(presented),
         InOutage::Approximate => platform.registry().recall_in_outage(presented),
@@ -124,7 +103,7 @@ async fn tenant_api(
     };
     let verified = match remembered {
         Some(verified) => verified,
-        None => match (verify(request, presented, platform, deadline).await, in_outage) {
+        None => match (verify(request, presented).await, in_outage) {
             // The backend is gone, and that has not been noticed yet: the same answer as a moment later.
             (Err(problem), InOutage::Approximate) if problem.code() == Code::BackendUnavailable => {
                 platform.registry().recall_unreachable(presented).ok_or(problem)?
@@ -140,15 +119,15 @@ async fn tenant_api(
         Credential::Key(key) if is_admin(key, platform) => {}
         _ => return Err(unauthorized()),
     }
-    let tenant = Some(named_tenant(request, platform, deadline).await?);
+    // Boxed, as it is rare and large: every request would carry the room for it.
+    let tenant = Some(Box::pin(named_tenant(request)).await?);
     Ok(Principal { actor: Actor::Admin, tenant, token_ends_at: None })
 }
 
 /// The tenant that an admin key acts for.
-async fn named_tenant(request: &HttpRequest, platform: &Platform, deadline: Deadline) -> Result<Arc<Tenant>, Problem> {
+async fn named_tenant(request: &Request) -> Result<Arc<Tenant>, Problem> {
     let missing = || Problem::new(Code::InvalidHeader, "With an admin key, X-Tenant-Id must name a tenant.");
-    let text = request.headers().get("x-tenant-id").and_then(|value| value.to_str().ok()).ok_or_else(missing)?;
-    let tenant = TenantId::parse(text).map_err(|_| missing())?;
-    let tenant = platform.registry().tenant(&tenant, deadline).await?;
+    let tenant = TenantId::parse(request.text_of("x-tenant-id").ok_or_else(missing)?).map_err(|_| missing())?;
+    let tenant = request.platform.registry().tenant(&tenant, request.deadline).await?;
     tenant.ok_or_else(|| Problem::new(Code::TenantNotFound, "X-Tenant-Id names no tenant."))
 }

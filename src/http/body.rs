@@ -1,19 +1,18 @@
 //! JSON bodies: bounded in size and time, of the right media type, valid, and nothing in them unknown.
 
 use super::admission::Load;
-use super::gate::{self, Stage};
 use super::problem::{Fault, Problem};
+use super::request::{FromRequest, Request, Stage};
 use crate::base::code::Code;
 use crate::base::object::Object;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt;
-use futures_util::future::LocalBoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::rc::Rc;
 use std::time::Instant;
 
 /// A JSON request body: an object.
@@ -24,27 +23,17 @@ pub struct Json<T>(pub T);
 #[derive(Debug)]
 pub struct OptionalJson<T>(pub T);
 
-impl<T: DeserializeOwned + 'static> FromRequest for Json<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read(&request, payload).await?;
-            check_media_type(&request)?;
-            parse(&body).map(Json)
-        })
+impl<T: DeserializeOwned> FromRequest for Json<T> {
+    async fn from_request(request: &Rc<Request>, payload: &mut Payload) -> Result<Self, Problem> {
+        let body = read(request, payload.take()).await?;
+        check_media_type(request)?;
+        parse(&body).map(Json)
     }
 }
 
-impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalJson<T> {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let body = JsonBytes::from_request(request, payload);
-        Box::pin(async move { body.await?.read().map(OptionalJson) })
+impl<T: DeserializeOwned + Default> FromRequest for OptionalJson<T> {
+    async fn from_request(request: &Rc<Request>, payload: &mut Payload) -> Result<Self, Problem> {
+        JsonBytes::from_request(request, payload).await?.read().map(OptionalJson)
     }
 }
 
@@ -68,18 +57,12 @@ impl JsonBytes {
 }
 
 impl FromRequest for JsonBytes {
-    type Error = Problem;
-    type Future = LocalBoxFuture<'static, Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move {
-            let body = read(&request, payload).await?;
-            if !body.is_empty() {
-                check_media_type(&request)?;
-            }
-            Ok(JsonBytes(body))
-        })
+    async fn from_request(request: &Rc<Request>, payload: &mut Payload) -> Result<Self, Problem> {
+        let body = read(request, payload.take()).await?;
+        if !body.is_empty() {
+            check_media_type(request)?;
+        }
+        Ok(JsonBytes(body))
     }
 }
 
@@ -88,17 +71,16 @@ impl FromRequest for JsonBytes {
 /// # Errors
 /// 413 above the size limit, 503 when there is no room for it among others', 415 when it is encoded, 408 when it is
 /// not here by the request's deadline, 400 when it ends early.
-pub(super) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
-    let walk =
-        gate::walk(request).ok_or_else(|| Problem::new(Code::Internal, "The request could not be completed."))?;
+pub(super) async fn read(request: &Request, payload: Payload) -> Result<Bytes, Problem> {
+    let load = &request.admitted()?.load;
     // While it is so, it is the body that is late, whatever came before, and nothing was done.
-    walk.stage.set(Stage::Body);
-    let body = collect(request, payload, walk.platform.settings().max_body_bytes, &walk.load).await?;
+    request.stage.set(Stage::Body);
+    let body = collect(request, payload, request.platform.settings().max_body_bytes, load).await?;
     let now = Instant::now();
-    if walk.deadline.is_over(now) {
+    if request.deadline.is_over(now) {
         return Err(late());
     }
-    walk.stage.set(Stage::Since(now));
+    request.stage.set(Stage::Since(now));
     Ok(body)
 }
 
@@ -107,13 +89,12 @@ pub(super) fn late() -> Problem {
     Problem::new(Code::RequestTimeout, "Send the whole body without pauses.")
 }
 
-async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load: &Load) -> Result<Bytes, Problem> {
+async fn collect(request: &Request, mut payload: Payload, limit: usize, load: &Load) -> Result<Bytes, Problem> {
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The limit is {limit} bytes."));
-    let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-    if header(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+    if request.text_of(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(Problem::new(Code::UnsupportedMediaType, "Send the body without a Content-Encoding."));
     }
-    let announced = header(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let announced = request.text_of(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
@@ -135,8 +116,8 @@ async fn collect(request: &HttpRequest, mut payload: Payload, limit: usize, load
 }
 
 /// `application/json`, or a type whose suffix is `+json` (RFC 6839).
-fn check_media_type(request: &HttpRequest) -> Result<(), Problem> {
-    let given = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+fn check_media_type(request: &Request) -> Result<(), Problem> {
+    let given = request.text_of(CONTENT_TYPE).unwrap_or_default();
     if given == "application/json" {
         // As most say it.
         return Ok(());

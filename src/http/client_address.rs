@@ -1,14 +1,13 @@
 //! Where a request comes from. `X-Forwarded-For` counts only when the peer is a trusted proxy, and then
 //! only its last address that is not one: everything before it the client could have written itself.
 
-use actix_web::HttpRequest;
+use super::problem::Problem;
+use super::request::{FromRequest, Request};
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, web};
 use ipnet::IpNet;
-use std::convert::Infallible;
 use std::fmt;
-use std::future::{Ready, ready};
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 /// The proxies whose word counts.
 #[derive(Debug, Clone, Default)]
@@ -58,11 +57,11 @@ pub struct ClientAddress(Option<IpAddr>);
 
 impl ClientAddress {
     /// Of this request.
-    pub(super) fn of(request: &HttpRequest) -> ClientAddress {
+    pub(super) fn of(request: &Request) -> ClientAddress {
         let headers = request.headers().get_all("x-forwarded-for");
         let forwarded: Vec<&str> = headers.flat_map(|value| value.to_str().unwrap_or_default().split(',')).collect();
-        let peer = request.peer_addr().map(|address| address.ip());
-        let proxies = request.app_data::<web::Data<TrustedProxies>>();
+        let peer = request.head().peer_addr.map(|address| address.ip());
+        let proxies = request.provided::<TrustedProxies>();
         let client = |peer| proxies.map_or(peer, |proxies| proxies.client(peer, forwarded.into_iter()));
         ClientAddress(peer.map(client))
     }
@@ -83,11 +82,8 @@ impl fmt::Display for ClientAddress {
 }
 
 impl FromRequest for ClientAddress {
-    type Error = Infallible;
-    type Future = Ready<Result<Self, Infallible>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(ClientAddress::of(request)))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        Ok(ClientAddress::of(request))
     }
 }
 

@@ -4,9 +4,10 @@
 //! are never allowed, and `*` is as safe as the keys are. The admin API tells no origin anything: operators do not
 //! call it from pages.
 
+use actix_web::HttpResponse;
+use actix_web::dev::RequestHead;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse};
 use url::Url;
 
 /// What pages may read of an answer, beside its body and what they always may.
@@ -41,7 +42,7 @@ impl CorsOrigins {
     }
 
     /// Says on an answer, a refusal too, which origin may read it.
-    pub(super) fn tell(&self, request: &HttpRequest, headers: &mut HeaderMap) {
+    pub(super) fn tell(&self, request: &RequestHead, headers: &mut HeaderMap) {
         if is_for_operators(request) {
             return;
         }
@@ -56,9 +57,9 @@ impl CorsOrigins {
     }
 
     /// Whether a browser asks, for a page that may, what it may send.
-    pub(super) fn is_preflight(&self, request: &HttpRequest) -> bool {
+    pub(super) fn is_preflight(&self, request: &RequestHead) -> bool {
         let has = |name| request.headers().contains_key(name);
-        request.method() == Method::OPTIONS
+        request.method == Method::OPTIONS
             && has(header::ORIGIN)
             && has(header::ACCESS_CONTROL_REQUEST_METHOD)
             && !is_for_operators(request)
@@ -66,7 +67,7 @@ impl CorsOrigins {
     }
 
     /// What to call the origin that may read the answer.
-    fn allowed(&self, request: &HttpRequest) -> Option<HeaderValue> {
+    fn allowed(&self, request: &RequestHead) -> Option<HeaderValue> {
         let CorsOrigins::These(origins) = self else { return Some(HeaderValue::from_static("*")) };
         let mut given = request.headers().get_all(header::ORIGIN);
         match (given.next(), given.next()) {
@@ -86,8 +87,8 @@ pub(super) fn preflight(methods: HeaderValue) -> HttpResponse {
         .finish()
 }
 
-fn is_for_operators(request: &HttpRequest) -> bool {
-    request.uri().path().strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+fn is_for_operators(request: &RequestHead) -> bool {
+    request.uri.path().strip_prefix("/admin").is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// An origin of pages. One that no browser would send so is none: it would never be met.

@@ -4,11 +4,12 @@ use super::path::decode;
 use super::pattern::Pattern;
 use super::problem::Problem;
 use super::query::{Parameter, TOKEN};
+use super::request::Request;
 use crate::base::code::Code;
 use crate::tenancy::{Purpose, Scope};
+use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::{HttpRequest, HttpResponse};
 use futures_util::future::LocalBoxFuture;
 use schemars::{Schema, SchemaGenerator};
 use std::borrow::Cow;
@@ -65,7 +66,7 @@ pub type RefusesAs = fn(Problem, Option<&str>) -> Problem;
 /// A row under a method that it answers: its own, or `HEAD` for `GET`.
 pub(super) type MethodRow = (Method, Rc<Endpoint>);
 
-pub(super) type Run = Rc<dyn Fn(HttpRequest, Payload) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>>;
+pub(super) type Run = Rc<dyn Fn(Rc<Request>, Payload) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>>>;
 
 /// One row of the table.
 pub struct Endpoint {
@@ -127,7 +128,7 @@ impl Endpoint {
     /// Reads the handler's arguments and runs it.
     pub(super) fn run(
         &self,
-        request: HttpRequest,
+        request: Rc<Request>,
         payload: Payload,
     ) -> LocalBoxFuture<'static, Result<HttpResponse, Problem>> {
         (self.run)(request, payload)

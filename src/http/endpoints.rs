@@ -5,9 +5,9 @@ use super::endpoint::{Access, Answer, Endpoint, InOutage, MethodRow, RefusesAs, 
 use super::pattern::Pattern;
 use super::problem::Problem;
 use super::query::Parameter;
+use super::request::FromRequest;
 use crate::base::code::Code;
 use crate::tenancy::Purpose;
-use actix_web::FromRequest;
 use actix_web::http::Method;
 use actix_web::{Handler, HttpResponse};
 use schemars::JsonSchema;
@@ -38,8 +38,7 @@ impl Endpoints {
         let run: Run = Rc::new(move |request, mut payload| {
             let handler = handler.clone();
             Box::pin(async move {
-                let args =
-                    Args::from_request(&request, &mut payload).await.map_err(|error| problem_of(error.into()))?;
+                let args = Args::from_request(&request, &mut payload).await?;
                 handler.call(args).await
             })
         });
@@ -206,10 +205,3 @@ macro_rules! methods {
 }
 
 methods! { get GET, head HEAD, post POST, put PUT, patch PATCH, delete DELETE, }
-
-fn problem_of(error: actix_web::Error) -> Problem {
-    match error.as_error::<Problem>() {
-        Some(problem) => problem.clone(),
-        None => Problem::new(Code::Internal, "The request could not be completed."),
-    }
-}

@@ -1,12 +1,12 @@
 //! Versions as entity tags, and the conditions that requests put on them (RFC 9110, sections 8.8.3 and 13).
 
 use super::problem::Problem;
+use super::request::{FromRequest, Request};
 use crate::base::code::Code;
 use crate::base::precondition::{Precondition, Versions};
 use actix_web::dev::Payload;
-use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{FromRequest, HttpRequest};
-use std::future::{Ready, ready};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use std::rc::Rc;
 
 /// The `ETag` of a version: strong, the number in quotes.
 pub fn etag(version: u64) -> (HeaderName, HeaderValue) {
@@ -27,10 +27,10 @@ impl Preconditions {
 
 /// Reads `*` or a list of entity tags; one that is no version of ours matches nothing. `weak` says whether
 /// weak ones may match: they do for `If-None-Match`, never for `If-Match` (section 8.8.3.2).
-fn versions(request: &HttpRequest, name: HeaderName, weak: bool) -> Result<Option<Versions>, Problem> {
+fn versions(headers: &HeaderMap, name: HeaderName, weak: bool) -> Result<Option<Versions>, Problem> {
     let wrong = || Problem::new(Code::InvalidHeader, format!("{name} must be * or a list of quoted entity tags."));
     let (mut given, mut any, mut these) = (false, false, Vec::new());
-    for value in request.headers().get_all(&name) {
+    for value in headers.get_all(&name) {
         given = true;
         let mut rest = value.to_str().map_err(|_| wrong())?.trim();
         any |= rest == "*";
@@ -55,18 +55,16 @@ fn versions(request: &HttpRequest, name: HeaderName, weak: bool) -> Result<Optio
 }
 
 impl FromRequest for Preconditions {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = || {
-            Ok(Preconditions(Precondition {
-                matches: versions(request, header::IF_MATCH, false)?,
-                differs: versions(request, header::IF_NONE_MATCH, true)?,
-            }))
-        };
-        ready(read())
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        conditions(request.headers()).map(Preconditions)
     }
+}
+
+fn conditions(headers: &HeaderMap) -> Result<Precondition, Problem> {
+    Ok(Precondition {
+        matches: versions(headers, header::IF_MATCH, false)?,
+        differs: versions(headers, header::IF_NONE_MATCH, true)?,
+    })
 }
 
 #[cfg(test)]
@@ -76,7 +74,7 @@ mod tests {
 
     fn conditions(headers: &[(&'static str, &str)]) -> Result<Precondition, Problem> {
         let request = headers.iter().fold(TestRequest::default(), |request, header| request.append_header(*header));
-        Preconditions::from_request(&request.to_http_request(), &mut Payload::None).into_inner().map(|given| given.0)
+        super::conditions(request.to_request().head().headers())
     }
 
     #[test]

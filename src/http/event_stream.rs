@@ -11,23 +11,22 @@ mod event;
 mod standing;
 
 use super::admission::StreamPlace;
-use super::gate;
 use super::problem::Problem;
-use super::scoped::outside;
+use super::request::{FromRequest, Request};
 use super::server::Draining;
 use crate::base::text::Name;
+use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::Bytes;
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
 pub use event::Event;
 use event::HEARTBEAT;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{Stream, StreamExt, stream};
 use standing::Standing;
 use std::convert::Infallible;
-use std::future::{Ready, ready};
+use std::future::ready;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
@@ -75,35 +74,28 @@ impl EventStream {
 }
 
 impl FromRequest for EventStream {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
     /// # Errors
     /// 429 `too_many_streams` where as many are open as may be.
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let open = || {
-            let walk = gate::walk(request).ok_or_else(outside)?;
-            let principal = walk.principal.as_ref();
-            let place = walk.platform.open_stream(principal.and_then(|principal| principal.tenant.as_ref()))?;
-            let last = request.headers().get("last-event-id").map(|value| std::str::from_utf8(value.as_bytes()));
-            let token_ends_at = principal.and_then(|principal| principal.token_ends_at);
-            let left = token_ends_at.map_or(LIFETIME, |end| end.since(walk.platform.registry().now()).min(LIFETIME));
-            // It must not hold the walk, which is what counts as a request in flight.
-            let standing = Rc::new(Standing::of(&walk));
-            Ok(EventStream {
-                place,
-                last_event_id: last.and_then(|text| Name::parse(text.ok()?).ok()),
-                has_body: request.method() != Method::HEAD,
-                still_may: Box::new(move || {
-                    let standing = standing.clone();
-                    Box::pin(async move { standing.still_may().await })
-                }),
-                draining: walk.platform.draining().clone(),
-                heartbeat: walk.platform.settings().event_heartbeat,
-                end: Instant::now() + left,
-            })
-        };
-        ready(open())
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        let platform = &request.platform;
+        let place = platform.open_stream(request.tenant())?;
+        let last = request.headers().get("last-event-id").map(|value| std::str::from_utf8(value.as_bytes()));
+        let token_ends_at = request.principal().and_then(|principal| principal.token_ends_at);
+        let left = token_ends_at.map_or(LIFETIME, |end| end.since(platform.registry().now()).min(LIFETIME));
+        // It must not hold the request, which is what counts as one in flight.
+        let standing = Rc::new(Standing::of(request));
+        Ok(EventStream {
+            place,
+            last_event_id: last.and_then(|text| Name::parse(text.ok()?).ok()),
+            has_body: request.method() != Method::HEAD,
+            still_may: Box::new(move || {
+                let standing = standing.clone();
+                Box::pin(async move { standing.still_may().await })
+            }),
+            draining: platform.draining().clone(),
+            heartbeat: platform.settings().event_heartbeat,
+            end: Instant::now() + left,
+        })
     }
 }
 

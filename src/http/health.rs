@@ -6,15 +6,17 @@ use super::endpoint::Access;
 use super::endpoints::Endpoints;
 use super::ports::{BackendState, Health};
 use super::problem::Problem;
+use super::request::Request;
 use crate::base::code::Code;
 use crate::base::id;
 use crate::base::secret::Secret;
+use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{ACCEPT, AUTHORIZATION, CACHE_CONTROL};
-use actix_web::{HttpRequest, HttpResponse};
 use prometheus_client::registry::Registry;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// What `/status` and `/health` answer.
@@ -84,7 +86,7 @@ async fn ready(health: Arc<dyn Health>) -> Result<HttpResponse, Problem> {
 }
 
 /// Whether whoever asks for the metrics may see them.
-fn may_see(request: &HttpRequest, token: Option<&Secret>) -> bool {
+fn may_see(request: &Request, token: Option<&Secret>) -> bool {
     let Some(token) = token else { return true };
     let presented = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.split_once(' '));
     let presented =
@@ -110,7 +112,7 @@ fn wants_openmetrics(accept: &str) -> bool {
 }
 
 /// The metrics as text of either format.
-async fn metrics(request: HttpRequest, metrics: Arc<ShownMetrics>) -> Result<HttpResponse, Problem> {
+async fn metrics(request: Rc<Request>, metrics: Arc<ShownMetrics>) -> Result<HttpResponse, Problem> {
     if !may_see(&request, metrics.token.as_ref()) {
         return Err(Problem::new(Code::Unauthorized, "Send METRICS_TOKEN as a Bearer token."));
     }
@@ -165,7 +167,7 @@ pub fn health(health: Arc<dyn Health>, registry: Arc<Registry>, metrics_token: O
         .says("Whether requests can be served, a line per check: 200, or 503")
         .answers::<Checks>(200, "They can")
         .answers::<Checks>(503, "They cannot")
-        .get("/metrics", Access::Public, move |request: HttpRequest| metrics(request, shown.clone()))
+        .get("/metrics", Access::Public, move |request: Rc<Request>| metrics(request, shown.clone()))
         .says("Counters and timings for Prometheus, as text or OpenMetrics; METRICS_TOKEN protects it when set")
         .answers_empty(200, "The metrics, as text")
         .refuses(&[Code::Unauthorized])

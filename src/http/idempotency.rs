@@ -2,17 +2,16 @@
 
 use super::authenticate::credential;
 use super::body;
-use super::endpoint::Endpoint;
-use super::gate::Walk;
 use super::ports::{Begun, KeptAnswer, KeyedRequest};
 use super::problem::Problem;
+use super::request::Request;
 use crate::base::code::Code;
+use actix_web::HttpResponse;
 use actix_web::body::MessageBody;
 use actix_web::dev::Payload;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse};
 use sha2::{Digest, Sha256};
 use std::rc::Rc;
 
@@ -22,8 +21,8 @@ pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-rep
 const KEPT: [HeaderName; 3] = [header::LOCATION, header::ETAG, header::CONTENT_TYPE];
 
 /// The key that the request carries, where the endpoint honours one.
-pub(super) fn key(request: &HttpRequest, endpoint: &Endpoint) -> Result<Option<String>, Problem> {
-    if !endpoint.creates {
+pub(super) fn key(request: &Request) -> Result<Option<String>, Problem> {
+    if !request.endpoint.creates {
         return Ok(None);
     }
     let Some(value) = request.headers().get(&KEY) else { return Ok(None) };
@@ -35,28 +34,23 @@ pub(super) fn key(request: &HttpRequest, endpoint: &Endpoint) -> Result<Option<S
 }
 
 /// Runs the endpoint, or gives the answer that it gave before.
-pub(super) async fn once(
-    walk: &Rc<Walk>,
-    key: String,
-    request: &HttpRequest,
-    payload: Payload,
-) -> Result<HttpResponse, Problem> {
+pub(super) async fn once(request: &Rc<Request>, key: String, payload: Payload) -> Result<HttpResponse, Problem> {
     let body = body::read(request, payload).await?;
     let keyed = KeyedRequest {
-        tenant: walk.principal.as_ref().and_then(|principal| principal.tenant.as_ref()).map(|tenant| &tenant.id),
+        tenant: request.tenant().map(|tenant| &tenant.id),
         credential: credential(request).unwrap_or_default(),
         key: &key,
         fingerprint: fingerprint(request, &body),
-        deadline: walk.deadline,
+        deadline: request.deadline,
     };
-    let records = walk.platform.idempotency();
+    let records = request.platform.idempotency();
     let note = match records.begin(keyed).await? {
         Begun::First(note) => note,
         Begun::Running => return Err(Problem::new(Code::IdempotencyKeyInUse, "Ask again when it has ended.")),
         Begun::Reused => return Err(Problem::new(Code::IdempotencyKeyReused, "Use a new key for a new request.")),
         Begun::Answered(answer) => return Ok(replay(answer)),
     };
-    match walk.endpoint.run(request.clone(), Payload::from(body)).await {
+    match request.endpoint.run(request.clone(), Payload::from(body)).await {
         Ok(response) if response.status().is_success() => {
             let (response, answer) = keep(response)?;
             // The work is done: to say that it failed because its answer could not be kept would be worse.
@@ -77,10 +71,10 @@ pub(super) async fn once(
 }
 
 /// Length-prefixed, so that no two requests make the same text.
-fn fingerprint(request: &HttpRequest, body: &[u8]) -> [u8; 32] {
+fn fingerprint(request: &Request, body: &[u8]) -> [u8; 32] {
     let mut digest = Sha256::new();
     for part in
-        [request.method().as_str().as_bytes(), request.uri().path().as_bytes(), request.query_string().as_bytes(), body]
+        [request.method().as_str().as_bytes(), request.path().as_bytes(), request.query_string().as_bytes(), body]
     {
         digest.update((part.len() as u64).to_be_bytes());
         digest.update(part);

@@ -1,18 +1,17 @@
 //! Bodies of lines (NDJSON), in both directions, of which no more than a line or two is held: what is moved may be larger than
 //! any bound on a body.
 
-use super::gate::{self, Stage};
 use super::problem::Problem;
-use super::scoped::outside;
+use super::request::{FromRequest, Request, Stage};
 use crate::base::code::Code;
+use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use futures_util::{Stream, StreamExt};
 use std::error::Error;
-use std::future::{Ready, ready};
+use std::rc::Rc;
 use std::time::Duration;
 
 /// The media type.
@@ -71,23 +70,19 @@ impl Lines {
 }
 
 impl FromRequest for Lines {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
     /// # Errors
     /// 415 when the body is encoded, or of another type.
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let essence = header(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let is_plain = header(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
+    async fn from_request(request: &Rc<Request>, payload: &mut Payload) -> Result<Self, Problem> {
+        let essence = request.text_of(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
+        let is_plain =
+            request.text_of(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
         if !essence.eq_ignore_ascii_case(NDJSON) || !is_plain {
             let detail = format!("Send {NDJSON} without a Content-Encoding.");
-            return ready(Err(Problem::new(Code::UnsupportedMediaType, detail)));
+            return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }
-        let Some(walk) = gate::walk(request) else { return ready(Err(outside())) };
         // From now on it waits for its client: how long it takes tells nothing of this server.
-        walk.stage.set(Stage::Body);
-        ready(Ok(Lines { payload: payload.take(), buffer: BytesMut::new(), searched: 0, taken: 0 }))
+        request.stage.set(Stage::Body);
+        Ok(Lines { payload: payload.take(), buffer: BytesMut::new(), searched: 0, taken: 0 })
     }
 }
 
@@ -106,10 +101,7 @@ impl LinesAnswer {
 }
 
 impl FromRequest for LinesAnswer {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Ok(LinesAnswer { has_body: request.method() != Method::HEAD }))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        Ok(LinesAnswer { has_body: request.method() != Method::HEAD })
     }
 }

@@ -1,17 +1,17 @@
 //! Lists, a page at a time. A cursor is opaque, and bound to the list and the tenant it was made for.
 
 use super::answer::json;
-use super::gate;
 use super::problem::{Fault, Problem};
 use super::query::{Parameter, Query};
+use super::request::{FromRequest, Request};
 use crate::base::code::Code;
 use crate::base::id;
+use actix_web::HttpResponse;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, HttpResponse};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
-use std::future::{Ready, ready};
+use std::rc::Rc;
 
 /// `?limit=`
 pub const LIMIT: Parameter =
@@ -73,21 +73,16 @@ fn open(binding: &str, cursor: &str) -> Option<String> {
 }
 
 impl FromRequest for PageRequest {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
-        ready(Query::from_request(request, payload).into_inner().and_then(|query| read(request, &query)))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        read(request, &Query::of(request)?)
     }
 }
 
-fn read(request: &HttpRequest, query: &Query) -> Result<PageRequest, Problem> {
+fn read(request: &Request, query: &Query) -> Result<PageRequest, Problem> {
     let number = |text: &str| text.parse().ok().filter(|limit| (1..=1000).contains(limit));
     let limit = query.read("limit", "must be a whole number from 1 to 1000", number)?.unwrap_or(100);
-    let tenant = gate::walk(request)
-        .and_then(|walk| walk.principal.as_ref().and_then(|p| p.tenant.as_ref().map(|t| t.id.to_string())))
-        .unwrap_or_default();
-    let binding = format!("{tenant}\n{}", request.uri().path());
+    let tenant = request.tenant().map_or("", |tenant| tenant.id.as_str());
+    let binding = format!("{tenant}\n{}", request.path());
     let after =
         query.get("cursor").map(|cursor| open(&binding, cursor).ok_or_else(PageRequest::foreign_cursor)).transpose()?;
     Ok(PageRequest { limit, after, binding })

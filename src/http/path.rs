@@ -3,14 +3,13 @@
 //! The framework decodes a path leniently: two different broken escapes become the same character. A name
 //! decides whose data is touched, so it is decoded here, strictly, from the URI as it came.
 
-use super::gate;
 use super::problem::Problem;
+use super::request::{FromRequest, Request};
 use crate::base::code::Code;
 use crate::base::text::{Name, NotAName, TenantId};
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use std::borrow::Cow;
-use std::future::{Ready, ready};
+use std::rc::Rc;
 
 /// What a name in a path can be read as.
 pub trait Segment: Sized {
@@ -38,14 +37,11 @@ impl Segment for TenantId {
 pub struct PathArg<T, const N: usize = 0>(pub T);
 
 impl<T: Segment + 'static, const N: usize> FromRequest for PathArg<T, N> {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let read = || decode(gate::walk(request)?.endpoint.name_in(request.uri().path(), N)?);
-        ready(read().map_or(Err(NotAName::Name), |text| T::parse(&text)).map(PathArg).map_err(|error| {
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        let text = request.endpoint.name_in(request.path(), N).and_then(decode);
+        text.map_or(Err(NotAName::Name), |text| T::parse(&text)).map(PathArg).map_err(|error| {
             Problem::new(Code::InvalidName, format!("A name in the path {error}, percent-encoded where needed."))
-        }))
+        })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::base::id;
 use crate::base::patience::Patience;
 use crate::base::secret::Secret;
 use crate::tenancy::{Registry, Tenant};
+use actix_web::dev::Extensions;
 use opentelemetry_sdk::trace::SdkTracer;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,6 +53,7 @@ pub struct Platform {
     entrance: Rc<Entrance>,
     limited: Option<Limited>,
     tracer: Option<SdkTracer>,
+    provided: Extensions,
 }
 
 impl Platform {
@@ -78,6 +80,7 @@ impl Platform {
             entrance,
             limited: None,
             tracer: None,
+            provided: Extensions::new(),
         }
     }
 
@@ -89,6 +92,15 @@ impl Platform {
     /// The same with spans by this tracer, if there is one.
     pub fn traced_by(self, tracer: Option<SdkTracer>) -> Self {
         Platform { tracer, ..self }
+    }
+
+    /// The same with this for its handlers: of each type that is `web::Data`, one.
+    pub fn providing(self, provided: Extensions) -> Self {
+        Platform { provided, ..self }
+    }
+
+    pub(super) fn provided(&self) -> &Extensions {
+        &self.provided
     }
 
     pub(super) fn tracer(&self) -> Option<&SdkTracer> {

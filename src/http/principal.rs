@@ -1,14 +1,12 @@
 //! Who is calling, once that is known.
 
-use super::gate;
 use super::problem::Problem;
-use super::scoped::outside;
+use super::request::{FromRequest, Request, outside};
 use crate::base::clock::Timestamp;
 use crate::tenancy::{ApiKey, Scope, Tenant};
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use std::fmt;
-use std::future::{Ready, ready};
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Who acts: an operator, or one of a tenant's API keys.
@@ -42,12 +40,8 @@ impl Actor {
 
 /// For handlers that note who did something.
 impl FromRequest for Actor {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let actor = || Some(gate::walk(request)?.principal.as_ref()?.actor.clone());
-        ready(actor().ok_or_else(outside))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        request.principal().map(|principal| principal.actor.clone()).ok_or_else(outside)
     }
 }
 

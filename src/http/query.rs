@@ -4,11 +4,11 @@
 use super::endpoint::Endpoint;
 use super::path::decode;
 use super::problem::{Fault, Problem};
+use super::request::{FromRequest, Request};
 use crate::base::code::Code;
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
 use std::borrow::Cow;
-use std::future::{Ready, ready};
+use std::rc::Rc;
 
 /// A parameter that an endpoint takes.
 #[derive(Debug, Clone, Copy)]
@@ -62,6 +62,15 @@ impl Query {
         if faults.is_empty() { Ok(()) } else { Err(Problem::invalid(Code::InvalidQuery, faults)) }
     }
 
+    /// Of this request.
+    ///
+    /// # Errors
+    /// 400 when an escape in it is broken.
+    pub(super) fn of(request: &Request) -> Result<Query, Problem> {
+        let raw = request.query_string();
+        if raw.is_empty() { Ok(Query::default()) } else { Query::parse(raw) }
+    }
+
     /// The value of a parameter.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -92,11 +101,7 @@ fn refusal(pointer: &str, detail: &str) -> Problem {
 }
 
 impl FromRequest for Query {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let raw = request.query_string();
-        ready(if raw.is_empty() { Ok(Query::default()) } else { Query::parse(raw) })
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        Query::of(request)
     }
 }

@@ -5,9 +5,9 @@ use super::ports::{RequestLimit, RequestStanding, RequestVerdict};
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
 use super::quota::{POLICY, QuotaFields, QuotaStanding, STANDING, whole_seconds};
+use super::request::Request;
 use crate::base::code::Code;
 use crate::base::deadline::Deadline;
-use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -101,13 +101,13 @@ impl Limited {
     ///
     /// # Errors
     /// 429 `rate_limited` where the client's address has been refused too often.
-    pub(super) fn may_fail(&self, request: &HttpRequest) -> Result<(), Problem> {
+    pub(super) fn may_fail(&self, request: &Request) -> Result<(), Problem> {
         let address = ClientAddress::of(request).known();
         address.map_or(Ok(()), |address| self.limit.may_fail(address).map_err(too_often))
     }
 
     /// The refusal of a request without a valid key; another one where there have been too many.
-    pub(super) fn refused(&self, request: &HttpRequest, problem: Problem) -> Problem {
+    pub(super) fn refused(&self, request: &Request, problem: Problem) -> Problem {
         let address = ClientAddress::of(request).known();
         let counted = address.map_or(Ok(()), |address| self.limit.failed(address));
         counted.map_or_else(too_often, |()| problem)

@@ -11,10 +11,12 @@ use super::metrics::{EndpointMetrics, HttpMetrics};
 use super::platform::Platform;
 use super::problem::Problem;
 use crate::base::code::Code;
-use actix_web::dev::{Payload, ServiceRequest, ServiceResponse, fn_service};
+use actix_http::Message;
+use actix_web::HttpResponse;
+use actix_web::dev::{AppConfig, Payload, RequestHead, ServiceFactory, fn_service};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, web};
+use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -24,20 +26,26 @@ struct Place {
     allow: HeaderValue,
 }
 
-/// Serves a table: everything that reaches the worker goes through it.
-pub fn mount(endpoints: Endpoints, platform: Platform, config: &mut web::ServiceConfig) {
+/// What serves a table to one worker: everything that reaches it goes through here.
+pub fn service(
+    endpoints: Endpoints,
+    platform: Platform,
+) -> impl ServiceFactory<
+    actix_http::Request,
+    Config = AppConfig,
+    Response = HttpResponse,
+    Error = Infallible,
+    InitError = (),
+    Service: 'static,
+> {
     let (router, platform) = (Rc::new(Router::new(endpoints, platform.metrics())), Rc::new(platform));
-    config.default_service(fn_service(move |request: ServiceRequest| {
+    fn_service(move |request: actix_http::Request| {
         let (router, platform) = (router.clone(), platform.clone());
-        let (request, payload) = request.into_parts();
         async move {
-            let mut response = router.serve(&platform, request.clone(), payload).await;
-            if let Some(origins) = platform.cors() {
-                origins.tell(&request, response.headers_mut());
-            }
-            Ok(ServiceResponse::new(request, response))
+            let (head, payload) = request.into_parts();
+            Ok(router.serve(platform, head, payload).await)
         }
-    }));
+    })
 }
 
 /// The table of one worker, ready to be asked.
@@ -63,31 +71,29 @@ impl Router {
         Router { places: router, metrics: metrics.clone() }
     }
 
-    async fn serve(&self, platform: &Rc<Platform>, request: HttpRequest, payload: Payload) -> HttpResponse {
-        let Ok(found) = self.places.at(request.uri().path()) else {
+    async fn serve(&self, platform: Rc<Platform>, head: Message<RequestHead>, payload: Payload) -> HttpResponse {
+        let Ok(found) = self.places.at(head.uri.path()) else {
             let problem = Problem::new(Code::NotFound, "No endpoint has this path.");
-            return self.stray(platform, &request, Err(problem));
+            return self.stray(&platform, &head, Err(problem));
         };
         let place = found.value;
-        match place.methods.iter().find(|(method, _, _)| method == request.method()) {
-            Some((_, endpoint, metrics)) => {
-                gate::serve(platform.clone(), endpoint.clone(), metrics, request, payload).await
-            }
-            None if platform.cors().is_some_and(|origins| origins.is_preflight(&request)) => {
-                self.stray(platform, &request, Ok(cors::preflight(place.allow.clone())))
+        match place.methods.iter().find(|(method, _, _)| *method == head.method) {
+            Some((_, endpoint, metrics)) => gate::serve(platform, endpoint.clone(), metrics, head, payload).await,
+            None if platform.cors().is_some_and(|origins| origins.is_preflight(&head)) => {
+                self.stray(&platform, &head, Ok(cors::preflight(place.allow.clone())))
             }
             None => {
                 let problem = Problem::new(Code::MethodNotAllowed, "Allow has the methods of this path.");
-                self.stray(platform, &request, Err(problem.with_header(ALLOW, place.allow.clone())))
+                self.stray(&platform, &head, Err(problem.with_header(ALLOW, place.allow.clone())))
             }
         }
     }
 
     /// Answers what no endpoint serves.
-    fn stray(&self, platform: &Platform, request: &HttpRequest, answer: Result<HttpResponse, Problem>) -> HttpResponse {
+    fn stray(&self, platform: &Platform, head: &RequestHead, answer: Result<HttpResponse, Problem>) -> HttpResponse {
         let begun = Instant::now();
-        let response = gate::stray(platform, request, answer);
-        self.metrics.observe_stray(request.method(), response.status(), begun.elapsed());
+        let response = gate::stray(platform, head, answer);
+        self.metrics.observe_stray(&head.method, response.status(), begun.elapsed());
         response
     }
 }

@@ -1,14 +1,11 @@
 //! How a handler gets at a store: opened for the caller's tenant and for no other, and for as long as the
 //! caller waits.
 
-use super::gate;
 use super::problem::Problem;
-use crate::base::code::Code;
+use super::request::{FromRequest, Request, outside};
 use crate::base::deadline::Deadline;
 use crate::tenancy::{Registry, Tenant};
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest, web};
-use std::future::{Ready, ready};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -32,22 +29,13 @@ pub trait Opens: 'static {
 pub struct Scoped<O: Opens>(pub O::Store);
 
 impl<O: Opens> FromRequest for Scoped<O> {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let open = || {
-            let walk = gate::walk(request)?;
-            let tenant = walk.principal.as_ref()?.tenant.as_ref()?;
-            let store = request.app_data::<web::Data<O>>()?.open(tenant, walk.deadline);
-            if let Some(degraded) = O::degraded(&store) {
-                // Each request opens one store.
-                drop(walk.degraded.set(degraded));
-            }
-            Some(Scoped(store))
-        };
-        // Nothing here depends on the client: an endpoint without a tenant asks for no store.
-        ready(open().ok_or_else(outside))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        let (tenant, opens) = (request.tenant().ok_or_else(outside)?, request.provided::<O>().ok_or_else(outside)?);
+        let store = opens.open(tenant, request.deadline);
+        if let Some(degraded) = O::degraded(&store) {
+            request.may_be_degraded(degraded);
+        }
+        Ok(Scoped(store))
     }
 }
 
@@ -55,12 +43,8 @@ impl<O: Opens> FromRequest for Scoped<O> {
 pub struct Tenancy(pub Registry);
 
 impl FromRequest for Tenancy {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let walk = gate::walk(request).ok_or_else(outside);
-        ready(walk.map(|walk| Tenancy(walk.platform.registry().by(walk.deadline))))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        Ok(Tenancy(request.platform.registry().by(request.deadline)))
     }
 }
 
@@ -68,35 +52,26 @@ impl FromRequest for Tenancy {
 pub struct CallerWaits(pub Deadline);
 
 impl FromRequest for CallerWaits {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(gate::walk(request).map(|walk| CallerWaits(walk.deadline)).ok_or_else(outside))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        Ok(CallerWaits(request.deadline))
     }
 }
 
 /// How heavy the request is, for handlers of those that can be.
-pub struct Weight(Rc<gate::Walk>);
+pub struct Weight(Rc<Request>);
 
 impl Weight {
     /// It costs as much as so many requests of the usual kind, at least one and at most what its endpoint
     /// says.
     pub fn is(&self, slots: usize) {
-        self.0.load.weigh(u32::try_from(slots).unwrap_or(u32::MAX));
+        if let Ok(admitted) = self.0.admitted() {
+            admitted.load.weigh(u32::try_from(slots).unwrap_or(u32::MAX));
+        }
     }
 }
 
 impl FromRequest for Weight {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(gate::walk(request).map(Weight).ok_or_else(outside))
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        Ok(Weight(request.clone()))
     }
-}
-
-/// For what only a request that came through the gate has.
-pub(super) fn outside() -> Problem {
-    Problem::new(Code::Internal, "The request could not be completed.")
 }

@@ -3,8 +3,8 @@
 use super::endpoints::Endpoints;
 use super::platform::Platform;
 use super::router;
+use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
-use actix_web::{App, HttpServer, web};
 use std::cell::Cell;
 use std::io;
 use std::net::TcpListener;
@@ -117,9 +117,6 @@ pub trait Site: Clone + Send + 'static {
 
     /// The worker's platform.
     fn platform(&self) -> Platform;
-
-    /// What handlers and extractors find as application data.
-    fn provide(&self, config: &mut web::ServiceConfig);
 }
 
 /// How long the head of a request may take to arrive.
@@ -133,14 +130,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) -> io::Result<Server> {
-    let app = move || {
-        let site = site.clone();
-        App::new().configure(move |config| {
-            site.provide(config);
-            router::mount(site.endpoints(), site.platform(), config);
-        })
-    };
-    let server = HttpServer::new(app)
+    let server = HttpServer::new(move || router::service(site.endpoints(), site.platform()))
         .workers(settings.workers)
         .disable_signals()
         .keep_alive(KEEP_ALIVE)

@@ -1,15 +1,13 @@
 //! Short-lived tokens for the caller, for what it opens where it can send nothing but a URL.
 
-use super::gate;
 use super::principal::{Actor, Principal};
 use super::problem::Problem;
-use super::scoped::outside;
+use super::request::{FromRequest, Request, outside};
 use crate::base::clock::Timestamp;
 use crate::base::secret::Secret;
 use crate::tenancy::{ApiKey, Purpose};
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
-use std::future::{Ready, ready};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,18 +26,11 @@ impl TokenIssuer {
 }
 
 impl FromRequest for TokenIssuer {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
-
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let issuer = || {
-            let walk = gate::walk(request)?;
-            let key = match walk.principal.as_ref()? {
-                Principal { actor: Actor::Key(key), token_ends_at: None, .. } => Some(key.clone()),
-                _ => None,
-            };
-            Some(TokenIssuer { key, now: walk.platform.registry().now() })
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        let key = match request.principal().ok_or_else(outside)? {
+            Principal { actor: Actor::Key(key), token_ends_at: None, .. } => Some(key.clone()),
+            _ => None,
         };
-        ready(issuer().ok_or_else(outside))
+        Ok(TokenIssuer { key, now: request.platform.registry().now() })
     }
 }

@@ -3,7 +3,7 @@
 
 use super::api_key::{ApiKey, KeyId};
 use super::cache::Remembered;
-use super::credential::Credential;
+use super::credential::{Credential, Presented};
 use super::freshness::{Epoch, Freshness, Token};
 use super::keys::{API_KEY, tenant_key};
 use super::last_used::LastUsed;
@@ -123,6 +123,31 @@ impl Registry {
         may: impl Fn() -> Result<P, E>,
     ) -> Result<Verification, E> {
         let Some(presented) = presented.parse() else { return Ok(Verification::Unknown) };
+        let remembered = self.freshness.epoch_at_once().and_then(|epoch| self.remembered.key(presented.id(), epoch));
+        let known = match remembered {
+            Some(known) => {
+                self.remembered.lookups.count(true);
+                known
+            }
+            // Boxed, as it is rare and large: every request would carry the room for it.
+            None => Box::pin(self.find_identity(&presented, deadline, may)).await?,
+        };
+        let now = self.db.now();
+        match known {
+            Some(identity) if presented.opens(&identity.key, now) => {
+                self.last_used.stamp(identity.key.id, now);
+                Ok(Verification::Known(identity))
+            }
+            _ => Ok(Verification::Unknown),
+        }
+    }
+
+    async fn find_identity<P, E: From<Error>>(
+        &self,
+        presented: &Presented<'_>,
+        deadline: Deadline,
+        may: impl Fn() -> Result<P, E>,
+    ) -> Result<Option<Identity>, E> {
         let may_stranger = || {
             let before = self.remembered.before(presented.id());
             if before.is_some_and(|identity| presented.is_of(&identity.key)) { Ok(None) } else { may().map(Some) }
@@ -142,19 +167,11 @@ impl Registry {
                 if place.is_none() {
                     place = may_stranger()?;
                 }
-                // Boxed, as it is rare and large: every request would carry the room for it.
-                Box::pin(self.load_identity(presented.id(), epoch, deadline)).await?
+                self.load_identity(presented.id(), epoch, deadline).await?
             }
         };
         drop(place);
-        let now = self.db.now();
-        match known {
-            Some(identity) if presented.opens(&identity.key, now) => {
-                self.last_used.stamp(identity.key.id, now);
-                Ok(Verification::Known(identity))
-            }
-            _ => Ok(Verification::Unknown),
-        }
+        Ok(known)
     }
 
     /// The key of this id, for somebody who has shown it and is still there; nothing once it is revoked or expired. Costs

@@ -2,8 +2,8 @@
 
 use crate::base::deadline::Deadline;
 use crate::http::endpoint::{Access, InOutage};
-use crate::http::gate::Walk;
 use crate::http::principal::{Actor, Principal};
+use crate::http::request::Request;
 use crate::tenancy::{Registry, Status};
 use std::time::{Duration, Instant};
 
@@ -20,10 +20,10 @@ pub(super) struct Standing {
 
 impl Standing {
     /// Of whoever sent this request.
-    pub(super) fn of(walk: &Walk) -> Self {
-        let registry = walk.platform.registry().clone();
-        let (access, in_outage) = (walk.endpoint.access, walk.endpoint.in_outage);
-        Standing { registry, principal: walk.principal.clone(), access, in_outage }
+    pub(super) fn of(request: &Request) -> Self {
+        let registry = request.platform.registry().clone();
+        let (access, in_outage) = (request.endpoint.access, request.endpoint.in_outage);
+        Standing { registry, principal: request.principal().cloned(), access, in_outage }
     }
 
     /// Whether the key is still good for this, and its tenant active. While the backend cannot be asked, it is where

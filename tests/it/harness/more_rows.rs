@@ -1,6 +1,5 @@
 //! The application with endpoints of a test's own beside the others, for what the platform does for any endpoint.
 
-use actix_web::web;
 use agentapi::app::Application;
 use agentapi::http::server::Site;
 use agentapi::http::{Endpoints, Platform};
@@ -22,9 +21,5 @@ impl Site for MoreRows {
 
     fn platform(&self) -> Platform {
         self.inner.platform()
-    }
-
-    fn provide(&self, config: &mut web::ServiceConfig) {
-        self.inner.provide(config);
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::harness::app::{ADMIN_KEY, App, On, install_crypto};
 use crate::harness::raw::{Raw, exchange};
-use actix_web::{HttpResponse, web};
+use actix_web::HttpResponse;
 use agentapi::app::Application;
 use agentapi::base::clock::SystemClock;
 use agentapi::base::env::Env;
@@ -42,10 +42,6 @@ impl Site for Strange {
 
     fn platform(&self) -> Platform {
         self.inner.platform()
-    }
-
-    fn provide(&self, config: &mut web::ServiceConfig) {
-        self.inner.provide(config);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::base::patience::Patience;
 use crate::db::command::Batch;
 use crate::db::error::{Delivery, Error, ErrorKind};
 use crate::db::transport::{Execution, RedisTransport};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Gives up on an attempt after a while.
 pub struct Timeout<T> {
@@ -30,7 +30,7 @@ impl<T: RedisTransport> RedisTransport for Timeout<T> {
             }
             let attempt = self.inner.execute(batch);
             let outcome = if left == self.limit {
-                self.patience.within(attempt).await
+                self.patience.within(Instant::now(), attempt).await
             } else {
                 tokio::time::timeout(left, attempt).await.ok()
             };

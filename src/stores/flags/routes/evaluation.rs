@@ -10,13 +10,14 @@ use super::{Served, events};
 use crate::base::code::Code;
 use crate::base::id;
 use crate::base::text::Name;
-use crate::http::{JsonBytes, PathArg, Problem, Query, Scoped, TokenIssuer, json_bytes, json_text};
+use crate::http::{JsonBytes, PathArg, Problem, Query, Request, Scoped, TokenIssuer, json_bytes, json_text};
+use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
-use actix_web::{HttpRequest, HttpResponse};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// What flags are evaluated for. What else clients send is theirs to know.
@@ -90,7 +91,7 @@ fn decide<'f>(
 pub(super) async fn evaluate_all(
     Scoped(served): Store,
     query: Query,
-    (request, issuer): (HttpRequest, TokenIssuer),
+    (request, issuer): (Rc<Request>, TokenIssuer),
     body: JsonBytes,
 ) -> Outcome {
     let body = EvaluationBody::read(&body)?;

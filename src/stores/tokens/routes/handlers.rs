@@ -9,10 +9,13 @@ use super::{OpenTokens, READ};
 use crate::base::code::Code;
 use crate::base::duration::millis;
 use crate::base::text::{Name, SEGMENT};
-use crate::http::{Actor, Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Scoped, etag, json};
+use crate::http::{
+    Actor, Audit, Json, OptionalJson, PageRequest, PathArg, Preconditions, Problem, Request, Scoped, etag, json,
+};
+use actix_web::HttpResponse;
 use actix_web::http::header::{HeaderValue, LOCATION, RETRY_AFTER};
-use actix_web::{HttpRequest, HttpResponse};
 use percent_encoding::utf8_percent_encode;
+use std::rc::Rc;
 
 pub(super) type Store = Scoped<OpenTokens>;
 pub(super) type Outcome = Result<HttpResponse, Problem>;
@@ -22,7 +25,7 @@ pub(super) async fn put(
     PathArg(user): PathArg<Name>,
     PathArg(provider): PathArg<Name, 1>,
     asked: Preconditions,
-    (audit, request): (Audit, HttpRequest),
+    (audit, request): (Audit, Rc<Request>),
     Json(body): Json<TokenBody>,
 ) -> Outcome {
     let (tokens, lease) = (served.tokens()?, lease_of(&request)?);
@@ -47,7 +50,7 @@ pub(super) async fn put(
 }
 
 /// The lease that a request commits.
-fn lease_of(request: &HttpRequest) -> Result<Option<LeaseId>, Problem> {
+fn lease_of(request: &Request) -> Result<Option<LeaseId>, Problem> {
     let Some(value) = request.headers().get("x-refresh-lease") else { return Ok(None) };
     let text = value.to_str().ok().filter(|text| !text.is_empty());
     let wrong = || Problem::new(Code::InvalidHeader, "X-Refresh-Lease must be a lease as it was given.");
