@@ -89,8 +89,8 @@ pub struct TenantDb {
 
 impl TenantDb {
     /// The same, for somebody who waits until then.
-    pub fn by(&self, deadline: Deadline) -> Self {
-        TenantDb { deadline, ..self.clone() }
+    pub fn by(self, deadline: Deadline) -> Self {
+        TenantDb { deadline, ..self }
     }
 
     /// The key of `family` in a partition of this tenant.

@@ -2,7 +2,7 @@
 
 use super::problem::Problem;
 use crate::base::code::Code;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ pub fn json_text(head: &mut HttpResponseBuilder, write: impl FnOnce(&mut Vec<u8>
 
 /// The answer with this head and this JSON.
 pub fn json_bytes(head: &mut HttpResponseBuilder, text: Vec<u8>) -> HttpResponse {
-    head.insert_header((CONTENT_TYPE, "application/json")).body(text)
+    head.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(text)
 }
 
 /// The answer with this head and a JSON body.

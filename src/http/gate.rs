@@ -29,9 +29,6 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
-/// How much of a request's time the backend may take: the rest is for saying how it ended.
-const BACKEND_SHARE: f64 = 0.9;
-
 /// On answers that come from this process's memory, because the backend cannot be asked.
 const DEGRADED: HeaderName = HeaderName::from_static("x-degraded");
 
@@ -47,7 +44,7 @@ pub(super) async fn serve(
     let _active = metrics.begin();
     let mut trace = Trace::of(&head);
     let access = endpoint.access;
-    let deadline = Deadline::after(start, platform.settings().request_timeout.mul_f64(BACKEND_SHARE));
+    let deadline = Deadline::after(start, platform.backend_limit());
     let request = Rc::new(Request::new(head, platform, endpoint, deadline));
     let Request { platform, endpoint, .. } = &*request;
     let slot = platform.admission().enter(access, slots(&request));

@@ -18,6 +18,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How much of a request's time the backend may take: the rest is for saying how it ended.
+const BACKEND_SHARE: f64 = 0.9;
+
 /// What the platform is told.
 #[derive(Debug, Clone)]
 pub struct PlatformSettings {
@@ -46,6 +49,7 @@ pub struct Platform {
     settings: PlatformSettings,
     admin_key_digest: Option<[u8; 32]>,
     patience: Patience,
+    backend_limit: Duration,
     registry: Arc<Registry>,
     idempotency: Arc<dyn IdempotencyRecords>,
     metrics: HttpMetrics,
@@ -68,11 +72,13 @@ impl Platform {
     ) -> Self {
         let admin_key_digest = settings.admin_key.as_ref().map(|key| id::sha256(key.expose().as_bytes()));
         let patience = Patience::new(settings.request_timeout);
+        let backend_limit = settings.request_timeout.mul_f64(BACKEND_SHARE);
         let entrance = Entrance::new(admission);
         Platform {
             settings,
             admin_key_digest,
             patience,
+            backend_limit,
             registry,
             idempotency,
             metrics,
@@ -109,6 +115,11 @@ impl Platform {
 
     pub(super) fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    /// How long the backend may be waited for, for one request.
+    pub(super) fn backend_limit(&self) -> Duration {
+        self.backend_limit
     }
 
     pub(super) fn entrance(&self) -> &Rc<Entrance> {

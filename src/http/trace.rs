@@ -9,12 +9,21 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 /// The header that carries a request's id, both ways.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+const PARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A request's identity.
 pub(super) struct Trace {
-    request_id: HeaderValue,
+    request_id: RequestId,
     parent: Option<Parent>,
     /// The ids of its trace and of its span, where it is traced.
     span: Option<(String, String)>,
+}
+
+enum RequestId {
+    /// As the client sent it.
+    Given(HeaderValue),
+    /// A UUID, as ASCII text.
+    New([u8; 36]),
 }
 
 /// Where in a caller's trace the request stands, as sent in `traceparent`.
@@ -28,22 +37,25 @@ struct Parent {
 impl Trace {
     pub(super) fn of(request: &RequestHead) -> Self {
         let given = request.headers().get(&REQUEST_ID).filter(|id| is_good(id.as_bytes())).cloned();
-        let request_id = given.unwrap_or_else(|| {
-            HeaderValue::from_bytes(&id::uuid_v7(SystemClock.now()))
-                .unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-        });
-        let parent = request.headers().get("traceparent").and_then(|text| text.to_str().ok()).and_then(Parent::parse);
+        let request_id = given.map_or_else(|| RequestId::New(id::uuid_v7(SystemClock.now())), RequestId::Given);
+        let parent = request.headers().get(&PARENT).and_then(|text| text.to_str().ok()).and_then(Parent::parse);
         Trace { request_id, parent, span: None }
     }
 
     /// The id, for a header.
     pub(super) fn header(&self) -> HeaderValue {
-        self.request_id.clone()
+        match &self.request_id {
+            RequestId::Given(id) => id.clone(),
+            RequestId::New(id) => HeaderValue::from_bytes(id).unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+        }
     }
 
     /// The id, for people.
     pub(super) fn request_id(&self) -> &str {
-        self.request_id.to_str().unwrap_or_default()
+        match &self.request_id {
+            RequestId::Given(id) => id.to_str().unwrap_or_default(),
+            RequestId::New(id) => std::str::from_utf8(id).unwrap_or_default(),
+        }
     }
 
     /// It has a span of its own in this trace.

@@ -153,13 +153,14 @@ impl Live {
     pub async fn current(&self, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
         note_use(&self.is_used);
         let asked = self.clock.micros();
-        if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
-            && !self.outage.is_on()
-            && let Err(error) = self.wait_for_look(asked, deadline).await
-        {
-            note_failure(&error);
-        }
-        let known = self.known(tenant, deadline).await?;
+        let known = match self.known.get(tenant) {
+            Some(known) if self.age(asked).is_some_and(|age| age < WAIT_AFTER) => {
+                self.lookups.count(true);
+                known
+            }
+            // Boxed, as it is rare and large: every request would carry the room for it.
+            _ => Box::pin(self.looked_for(tenant, asked, deadline)).await?,
+        };
         note_use(&known.place.is_used);
         Ok(Current {
             compiled: known.compiled,
@@ -167,6 +168,17 @@ impl Live {
             // As old as when it was asked for: what was waited for is younger.
             is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER),
         })
+    }
+
+    /// What is known of a tenant's flags once a look was waited for, where the last one is too old.
+    async fn looked_for(&self, tenant: &TenantId, asked: u64, deadline: Deadline) -> Result<Known, Error> {
+        if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
+            && !self.outage.is_on()
+            && let Err(error) = self.wait_for_look(asked, deadline).await
+        {
+            note_failure(&error);
+        }
+        self.known(tenant, deadline).await
     }
 
     /// The same for somebody who was told of a configuration, by its [`Compiled::id`]: where it is not the one that is known

@@ -66,7 +66,7 @@ impl Served {
         }
         // Another tenant had this id before, and was deleted.
         self.live.forget(self.db.tenant());
-        self.live.current(self.db.tenant(), self.deadline).await
+        Box::pin(self.live.current(self.db.tenant(), self.deadline)).await
     }
 
     /// The same for somebody who was told of this configuration.

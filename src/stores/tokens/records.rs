@@ -134,7 +134,7 @@ pub(super) struct Records {
 impl Records {
     /// The same, for somebody who waits for nothing.
     pub(super) fn in_background(&self) -> Records {
-        let (db, vault) = (self.db.by(Deadline::NONE), self.vault.by(Deadline::NONE));
+        let (db, vault) = (self.db.clone().by(Deadline::NONE), self.vault.by(Deadline::NONE));
         Records { db, vault }
     }
 

@@ -2,11 +2,11 @@
 //! of them would fill the memory, and keeps every duplicate of a member.
 
 use super::context_fault::ContextFault;
+use super::skim::{Skimmer, Written};
 use crate::base::json_object::DEEPEST;
 use datalogic_rs::DataValue;
 use datalogic_rs::bumpalo::Bump;
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use std::borrow::Cow;
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::cell::Cell;
 use std::fmt;
 
@@ -24,7 +24,7 @@ pub(super) fn read<'a>(json: &'a str, arena: &'a Bump) -> Result<(DataValue<'a>,
     }
     let (widest, too_deep) = (Cell::new(0), Cell::new(false));
     let mut deserializer = serde_json::Deserializer::from_str(json);
-    let reader = Reader { arena, depth: 0, wanted: None, widest: &widest, too_deep: &too_deep };
+    let reader = Reader { arena, depth: 0, widest: &widest, too_deep: &too_deep };
     let value = reader.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     match value {
         Ok(root @ DataValue::Object(_)) => Ok((root, widest.get())),
@@ -35,32 +35,58 @@ pub(super) fn read<'a>(json: &'a str, arena: &'a Bump) -> Result<(DataValue<'a>,
 }
 
 /// What is wanted of the member `context` of a request's body (everything, where nothing is said) and how many members its
-/// widest object has, read in one go; nothing where the body is of another form, or where [`read`] would refuse what is wanted.
+/// widest object has; nothing where the body is of another form, or where [`read`] would refuse what is wanted.
 pub(super) fn read_in<'a>(
     body: &'a [u8],
     wanted: Option<&[Box<str>]>,
     arena: &'a Bump,
 ) -> Option<(DataValue<'a>, usize)> {
-    let (widest, too_deep) = (Cell::new(0), Cell::new(false));
-    // Here once, rather than text by text.
     let body = std::str::from_utf8(body).ok().filter(|body| body.len() <= LONGEST)?;
-    let mut deserializer = serde_json::Deserializer::from_str(body);
-    let reader = Reader { arena, depth: 0, wanted, widest: &widest, too_deep: &too_deep };
-    let context = Body(reader).deserialize(&mut deserializer).ok()?;
-    deserializer.end().ok()?;
-    match context {
-        Some(root @ DataValue::Object(_)) => Some((root, widest.get())),
-        Some(DataValue::Null) | None => Some((DataValue::Object(&[]), 0)),
-        Some(_) => None,
+    let (mut skimmer, mut context) = (Skimmer::new(body), None);
+    skimmer.members(|skimmer, name| {
+        if decoded(name, arena)? != "context" {
+            return skimmer.value().map(drop);
+        }
+        let read = match (skimmer.peek()?, wanted) {
+            (b'{', Some(wanted)) => read_of(skimmer, wanted, arena)?,
+            (b'n', _) => skimmer.value().map(|_| (DataValue::Object(&[]), 0))?,
+            _ => read(skimmer.value()?, arena).ok()?,
+        };
+        // One that comes twice is none.
+        context.replace(read).is_none().then_some(())
+    })?;
+    skimmer.end()?;
+    Some(context.unwrap_or((DataValue::Object(&[]), 0)))
+}
+
+/// What is wanted of an object.
+fn read_of<'a>(skimmer: &mut Skimmer<'a>, wanted: &[Box<str>], arena: &'a Bump) -> Option<(DataValue<'a>, usize)> {
+    let (widest, too_deep) = (Cell::new(0), Cell::new(false));
+    let reader = Reader { arena, depth: 1, widest: &widest, too_deep: &too_deep };
+    let mut read = Vec::new();
+    skimmer.members(|skimmer, name| {
+        let (name, value) = (decoded(name, arena)?, skimmer.value()?);
+        if name != FLAGD && wanted.iter().any(|one| **one == *name) {
+            read.push((name, reader.deserialize(&mut serde_json::Deserializer::from_str(value)).ok()?));
+        }
+        Some(())
+    })?;
+    Some((reader.object(read), widest.get()))
+}
+
+/// A name as it is meant.
+fn decoded<'a>(name: Written<'a>, arena: &'a Bump) -> Option<&'a str> {
+    if !name.has_escapes {
+        return Some(name.text);
     }
+    let name: String = serde_json::from_str(&format!("\"{}\"", name.text)).ok()?;
+    Some(arena.alloc_str(&name))
 }
 
 #[derive(Clone, Copy)]
 struct Reader<'a, 'r> {
     arena: &'a Bump,
     depth: usize,
-    /// The members that are read of this value; none where all are.
-    wanted: Option<&'r [Box<str>]>,
     widest: &'r Cell<usize>,
     too_deep: &'r Cell<bool>,
 }
@@ -71,7 +97,22 @@ impl<'a, 'r> Reader<'a, 'r> {
             self.too_deep.set(true);
             return Err(E::custom("nests too deep"));
         }
-        Ok(Reader { depth: self.depth + 1, wanted: None, ..*self })
+        Ok(Reader { depth: self.depth + 1, ..*self })
+    }
+
+    /// The object of these members.
+    fn object(&self, mut members: Vec<(&'a str, DataValue<'a>)>) -> DataValue<'a> {
+        // Stable, so that of duplicates the last one stays behind the others, from where it overwrites them.
+        members.sort_by_key(|(name, _)| *name);
+        members.dedup_by(|later, kept| {
+            let duplicate = later.0 == kept.0;
+            if duplicate {
+                *kept = *later;
+            }
+            duplicate
+        });
+        self.widest.set(self.widest.get().max(members.len()));
+        DataValue::Object(self.arena.alloc_slice_copy(&members))
     }
 }
 
@@ -130,27 +171,13 @@ impl<'a> Visitor<'a> for Reader<'a, '_> {
     fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<DataValue<'a>, A::Error> {
         let (reader, mut read) = (self.deeper()?, Vec::<(&str, DataValue)>::with_capacity(USUAL));
         while let Some(name) = members.next_key_seed(Name(self.arena))? {
-            if self.wanted.is_some_and(|wanted| !wanted.iter().any(|one| **one == *name)) {
-                members.next_value::<IgnoredAny>()?;
-                continue;
-            }
             let value = members.next_value_seed(reader)?;
             // In no scope may a client speak for the evaluator, and paths begin in objects of any depth.
             if name != FLAGD {
                 read.push((name, value));
             }
         }
-        // Stable, so that of duplicates the last one stays behind the others, from where it overwrites them.
-        read.sort_by_key(|(name, _)| *name);
-        read.dedup_by(|later, kept| {
-            let duplicate = later.0 == kept.0;
-            if duplicate {
-                *kept = *later;
-            }
-            duplicate
-        });
-        self.widest.set(self.widest.get().max(read.len()));
-        Ok(DataValue::Object(self.arena.alloc_slice_copy(&read)))
+        Ok(self.object(read))
     }
 }
 
@@ -177,38 +204,5 @@ impl<'a> Visitor<'a> for Name<'a> {
 
     fn visit_str<E>(self, name: &str) -> Result<&'a str, E> {
         Ok(self.0.alloc_str(name))
-    }
-}
-
-/// The body of a request, of which the member `context` is read.
-struct Body<'a, 'r>(Reader<'a, 'r>);
-
-impl<'a> DeserializeSeed<'a> for Body<'a, '_> {
-    type Value = Option<DataValue<'a>>;
-
-    fn deserialize<D: Deserializer<'a>>(self, deserializer: D) -> Result<Option<DataValue<'a>>, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'a> Visitor<'a> for Body<'a, '_> {
-    type Value = Option<DataValue<'a>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut members: A) -> Result<Option<DataValue<'a>>, A::Error> {
-        let mut context = None;
-        while let Some(name) = members.next_key::<Cow<'a, str>>()? {
-            if name != "context" {
-                members.next_value::<IgnoredAny>()?;
-            } else if context.is_none() {
-                context = Some(members.next_value_seed(self.0)?);
-            } else {
-                return Err(A::Error::custom("comes twice"));
-            }
-        }
-        Ok(context)
     }
 }

@@ -27,6 +27,7 @@ mod operators;
 mod rule;
 mod ruleset;
 mod shown;
+mod skim;
 #[cfg(test)]
 mod tests;
 mod walk;

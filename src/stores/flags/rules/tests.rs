@@ -13,6 +13,7 @@ mod flags;
 mod limits;
 mod logic;
 mod properties;
+mod skimmed;
 
 fn compile(document: Value) -> Result<Ruleset, Vec<Fault>> {
     Ruleset::compile(document.as_object().unwrap())
