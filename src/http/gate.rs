@@ -13,6 +13,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::request::{Admitted, Request, Stage};
 use super::request_log;
+use super::second_look::second_look;
 use super::span;
 use super::trace::{self, Trace};
 use crate::base::code::Code;
@@ -38,9 +39,10 @@ pub(super) async fn serve(
     endpoint: Rc<Endpoint>,
     metrics: &EndpointMetrics,
     head: Message<RequestHead>,
-    payload: Payload,
+    mut payload: Payload,
 ) -> HttpResponse {
     let start = Instant::now();
+    second_look(&mut payload, platform.second_look(), start).await;
     let _active = metrics.begin();
     let mut trace = Trace::of(&head);
     let access = endpoint.access;

@@ -36,6 +36,7 @@ mod request_limit;
 mod request_log;
 mod router;
 mod scoped;
+mod second_look;
 pub mod server;
 mod span;
 mod token_issuer;

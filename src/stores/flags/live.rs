@@ -43,7 +43,6 @@ const NEVER: u64 = u64::MAX;
 static LAST_KNOWN: Sparing = Sparing::new();
 
 /// A tenant's flags in this process. Another version is another value: the cache goes by its weight.
-#[derive(Clone)]
 struct Known {
     compiled: Arc<Compiled>,
     place: Arc<Place>,
@@ -64,25 +63,28 @@ struct Place {
 #[derive(Clone)]
 struct Weight;
 
-impl Weighter<TenantId, Known> for Weight {
-    fn weight(&self, _: &TenantId, known: &Known) -> u64 {
+impl Weighter<TenantId, Arc<Known>> for Weight {
+    fn weight(&self, _: &TenantId, known: &Arc<Known>) -> u64 {
         known.compiled.weight as u64
     }
 }
 
 /// A tenant's flags, for one request.
 pub struct Current {
-    /// The compiled flags.
-    pub compiled: Arc<Compiled>,
     /// Whether the backend could not be asked for so long that they may be out of date.
     pub is_stale: bool,
-    place: Arc<Place>,
+    known: Arc<Known>,
 }
 
 impl Current {
+    /// The compiled flags.
+    pub fn compiled(&self) -> &Arc<Compiled> {
+        &self.known.compiled
+    }
+
     /// Whether they are of the tenant that was made then, rather than of one that had its id before and was deleted.
     pub fn is_of(&self, made: Timestamp) -> bool {
-        let (made, since) = (made.as_millis(), &self.place.since);
+        let (made, since) = (made.as_millis(), &self.known.place.since);
         match since.load(Ordering::Acquire) {
             0 => since
                 .compare_exchange(0, made, Ordering::AcqRel, Ordering::Acquire)
@@ -98,7 +100,7 @@ pub struct Live {
     system: SystemDb,
     clock: Arc<dyn Clock>,
     outage: Outage,
-    known: Cache<TenantId, Known, Weight>,
+    known: Cache<TenantId, Arc<Known>, Weight>,
     lookups: Lookups,
     reasons: Arc<Reasons>,
     pending: Pending,
@@ -162,16 +164,12 @@ impl Live {
             _ => Box::pin(self.looked_for(tenant, asked, deadline)).await?,
         };
         note_use(&known.place.is_used);
-        Ok(Current {
-            compiled: known.compiled,
-            place: known.place,
-            // As old as when it was asked for: what was waited for is younger.
-            is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER),
-        })
+        // As old as when it was asked for: what was waited for is younger.
+        Ok(Current { known, is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER) })
     }
 
     /// What is known of a tenant's flags once a look was waited for, where the last one is too old.
-    async fn looked_for(&self, tenant: &TenantId, asked: u64, deadline: Deadline) -> Result<Known, Error> {
+    async fn looked_for(&self, tenant: &TenantId, asked: u64, deadline: Deadline) -> Result<Arc<Known>, Error> {
         if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
             && !self.outage.is_on()
             && let Err(error) = self.wait_for_look(asked, deadline).await
@@ -186,7 +184,7 @@ impl Live {
     pub async fn current_for(&self, told: &str, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
         let asked = self.clock.micros();
         let current = self.current(tenant, deadline).await?;
-        if current.compiled.id == told || self.outage.is_on() {
+        if current.compiled().id == told || self.outage.is_on() {
             return Ok(current);
         }
         if let Err(error) = self.look_since(asked, deadline).await {
@@ -271,7 +269,7 @@ impl Live {
         self.findings.fetch_add(1, Ordering::AcqRel);
         match found {
             Found::These(tenants) => {
-                let changed: Vec<Known> = tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect();
+                let changed: Vec<Arc<Known>> = tenants.iter().filter_map(|tenant| self.known.peek(tenant)).collect();
                 try_join_all(changed.iter().map(|known| self.refresh(known, deadline))).await?;
             }
             // All are read again when they are asked for.

@@ -72,7 +72,7 @@ impl Served {
     /// The same for somebody who was told of this configuration.
     async fn current_for(&self, told: &str) -> Result<Current, db::Error> {
         let current = self.current().await?;
-        if current.compiled.id == told {
+        if current.compiled().id == told {
             return Ok(current);
         }
         self.live.current_for(told, self.db.tenant(), self.deadline).await

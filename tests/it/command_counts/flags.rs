@@ -35,7 +35,7 @@ pub async fn every_operation(counter: &mut Counter, database: &Database) {
     counter.count("read a set as it was", flags.at(1)).await.0.unwrap().unwrap();
     let days = counter.count("read how often a flag gave what, over 7 days", flags.evaluations(&key, 7)).await;
     assert_eq!(days.0.unwrap().len(), 7);
-    let compiled = live.current(&tenant, Deadline::NONE).await.unwrap().compiled;
+    let compiled = live.current(&tenant, Deadline::NONE).await.unwrap().compiled().clone();
     compiled.given(0, &Decision { variant: None, reason: Reason::Default });
     counter.count("add what was counted of a tenant's flags", live.flush()).await;
 }

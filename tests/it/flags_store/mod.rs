@@ -88,9 +88,9 @@ fn written(put: Put) -> Written {
 async fn evaluate(live: &Arc<Live>, tenant: &TenantId) {
     let current = live.current(tenant, Deadline::NONE).await.unwrap();
     let arena = Arena::new();
-    for (index, flag) in current.compiled.rules.flags().enumerate() {
+    for (index, flag) in current.compiled().rules.flags().enumerate() {
         let decision = flag.evaluate(&Context::empty(&arena), 0).unwrap();
-        current.compiled.given(index, &decision);
+        current.compiled().given(index, &decision);
     }
 }
 

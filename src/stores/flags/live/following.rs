@@ -80,8 +80,9 @@ impl Live {
 
     /// Loads those in use that are not what the backend has, although nobody said that they changed.
     pub(super) async fn compare(&self) {
-        let used = |known: &Known| known.place.is_used.swap(false, Ordering::Relaxed) || !known.place.news.is_closed();
-        let known: Vec<Known> = self.known.iter().map(|(_, known)| known).filter(used).collect();
+        let used =
+            |known: &Arc<Known>| known.place.is_used.swap(false, Ordering::Relaxed) || !known.place.news.is_closed();
+        let known: Vec<Arc<Known>> = self.known.iter().map(|(_, known)| known).filter(used).collect();
         for known in known {
             if let Err(error) = self.refresh(&known, Deadline::NONE).await {
                 tracing::debug!(%error, "a tenant's flags could not be compared with the backend's");

@@ -16,7 +16,7 @@ static UNREADABLE: Sparing = Sparing::new();
 
 impl Live {
     /// A tenant's flags: those that are known, else read now.
-    pub(super) async fn known(&self, tenant: &TenantId, deadline: Deadline) -> Result<Known, Error> {
+    pub(super) async fn known(&self, tenant: &TenantId, deadline: Deadline) -> Result<Arc<Known>, Error> {
         let known = self.known.get(tenant);
         self.lookups.count(known.is_some());
         if let Some(known) = known {
@@ -33,7 +33,7 @@ impl Live {
                 is_used: AtomicBool::new(true),
                 since: AtomicU64::new(0),
             });
-            Ok::<_, Error>(Known { compiled, place })
+            Ok::<_, Error>(Arc::new(Known { compiled, place }))
         };
         let known = self.known.get_or_insert_async(tenant, load).await?;
         if self.findings.load(Ordering::Acquire) == findings {
@@ -89,7 +89,7 @@ impl Live {
         }
         self.pending.follow(&place.tenant, &compiled.counts);
         let id = compiled.id.clone();
-        self.known.insert(place.tenant.clone(), Known { compiled, place: place.clone() });
+        self.known.insert(place.tenant.clone(), Arc::new(Known { compiled, place: place.clone() }));
         place.news.send_replace(id);
         Ok(())
     }

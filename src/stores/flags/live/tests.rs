@@ -126,7 +126,7 @@ fn tenant(id: &str) -> TenantId {
 /// What the flag is, and whether that may be out of date.
 async fn value(live: &Arc<Live>, tenant: &TenantId) -> (Value, bool) {
     let current = live.current(tenant, Deadline::NONE).await.unwrap();
-    let flag = current.compiled.rules.flag("f");
+    let flag = current.compiled().rules.flag("f");
     (flag.map_or(Value::Null, |flag| flag.variants()[0].value().clone()), current.is_stale)
 }
 
@@ -315,7 +315,7 @@ async fn another_set_of_the_same_version_is_another_one() {
     world.put(&there, &acme, 2).await;
     world.clock.advance(SECOND);
     let current = here.current(&acme, Deadline::NONE).await.unwrap();
-    assert_eq!((current.compiled.version, value(&here, &acme).await.0), (1, json!(2)));
+    assert_eq!((current.compiled().version, value(&here, &acme).await.0), (1, json!(2)));
 }
 
 #[tokio::test]
@@ -349,24 +349,24 @@ async fn who_was_told_of_a_configuration_by_another_server_is_given_it() {
     assert_eq!(value(&here, &acme).await.0, json!(1));
     world.clock.advance(Duration::from_millis(1));
     world.put(&there, &acme, 2).await;
-    let told = there.current(&acme, Deadline::NONE).await.unwrap().compiled.id.clone();
+    let told = there.current(&acme, Deadline::NONE).await.unwrap().compiled().id.clone();
     assert_eq!(value(&here, &acme).await.0, json!(1), "it has not looked since");
     let current = here.current_for(&told, &acme, Deadline::NONE).await.unwrap();
-    assert_eq!(current.compiled.id, told);
+    assert_eq!(current.compiled().id, told);
     world.asked();
     here.current_for(&told, &acme, Deadline::NONE).await.unwrap();
     assert_eq!(world.asked(), 0, "what is known is not looked for");
     world.backend.is_away.store(true, Ordering::SeqCst);
     world.clock.advance(Duration::from_millis(1));
     let current = here.current_for("3-other", &acme, Deadline::NONE).await.unwrap();
-    assert_eq!(current.compiled.id, told, "the last known is better than nothing");
+    assert_eq!(current.compiled().id, told, "the last known is better than nothing");
 }
 
 /// Evaluates the flag so often.
 fn give(current: &Current, times: usize) {
     for _ in 0..times {
-        let variant = current.compiled.rules.flag("f").unwrap().variants().first();
-        current.compiled.given(0, &Decision { variant, reason: Reason::Static });
+        let variant = current.compiled().rules.flag("f").unwrap().variants().first();
+        current.compiled().given(0, &Decision { variant, reason: Reason::Static });
     }
 }
 

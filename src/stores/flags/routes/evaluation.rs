@@ -50,7 +50,8 @@ thread_local! {
 }
 
 pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>, body: JsonBytes) -> Outcome {
-    let Current { compiled, is_stale, .. } = served.current().await?;
+    let current = served.current().await?;
+    let (compiled, is_stale) = (current.compiled(), current.is_stale);
     let found = compiled.rules.find(key.as_str());
     let (index, flag) = found.ok_or_else(|| Problem::new(Code::FlagNotFound, "No flag has this key."))?;
     let now = if flag.reads_clock() { served.seconds() } else { 0 };
@@ -103,16 +104,16 @@ pub(super) async fn evaluate_all(
     let now = served.seconds();
     let tag = tag(&served, &current, body.context(), now)?;
     // A client that was told of another configuration wants that one, whatever it had before (protocol, `flagConfigEtag`).
-    if awaits.is_none_or(|id| id == current.compiled.id) && has(request.headers(), &tag) {
+    if awaits.is_none_or(|id| id == current.compiled().id) && has(request.headers(), &tag) {
         return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
     }
     let arena = Arena::new();
     let context = context(body.context(), &arena)?;
-    let Current { compiled, is_stale, .. } = &current;
+    let (compiled, is_stale) = (current.compiled(), current.is_stale);
     let stream = events::uri(&issuer, &compiled.id);
     let mut text = Vec::with_capacity(compiled.length);
-    write_all(compiled, *is_stale, &context, now, &mut text).await;
-    ofrep::write_end(compiled, *is_stale, stream.as_deref(), &mut text);
+    write_all(compiled, is_stale, &context, now, &mut text).await;
+    ofrep::write_end(compiled, is_stale, stream.as_deref(), &mut text);
     Ok(json_bytes(HttpResponse::Ok().insert_header((ETAG, tag)), text))
 }
 
@@ -174,14 +175,14 @@ const TAG_LIVES: u64 = 300;
 fn tag(served: &Served, current: &Current, context: &str, now: u64) -> Result<HeaderValue, Problem> {
     let context: Value =
         serde_json::from_str(context).map_err(|_| Problem::new(Code::InvalidContext, "The context nests too deep."))?;
-    let time = if current.compiled.reads_clock { now } else { now / TAG_LIVES };
+    let time = if current.compiled().reads_clock { now } else { now / TAG_LIVES };
     // The members of an object are in order, so that one context has one text.
     let parts = (
         ofrep::SCHEMA,
         served.db.tenant().as_str(),
-        &current.compiled.id,
+        &current.compiled().id,
         current.is_stale,
-        current.compiled.reads_clock,
+        current.compiled().reads_clock,
         time,
         &context,
     );

@@ -2,7 +2,7 @@
 //! of them would fill the memory, and keeps every duplicate of a member.
 
 use super::context_fault::ContextFault;
-use super::skim::{Skimmer, Written};
+use super::skim::{self, Written};
 use crate::base::json_object::DEEPEST;
 use datalogic_rs::DataValue;
 use datalogic_rs::bumpalo::Bump;
@@ -38,49 +38,56 @@ pub(super) fn read<'a>(json: &'a str, arena: &'a Bump) -> Result<(DataValue<'a>,
 /// widest object has; nothing where the body is of another form, or where [`read`] would refuse what is wanted.
 pub(super) fn read_in<'a>(
     body: &'a [u8],
-    wanted: Option<&[Box<str>]>,
+    wanted: Option<&'a [Box<str>]>,
     arena: &'a Bump,
 ) -> Option<(DataValue<'a>, usize)> {
-    let body = std::str::from_utf8(body).ok().filter(|body| body.len() <= LONGEST)?;
-    let (mut skimmer, mut context) = (Skimmer::new(body), None);
-    skimmer.members(|skimmer, name| {
-        if decoded(name, arena)? != "context" {
-            return skimmer.value().map(drop);
+    if body.len() > LONGEST || !(body.is_ascii() || std::str::from_utf8(body).is_ok()) {
+        return None;
+    }
+    let mut context = None;
+    let rest = skim::members(skim::space(body), |name, value| {
+        let name = if name.has_escapes { decoded(name, arena)? } else { name.text };
+        if name != b"context" {
+            return skim::value(value);
         }
-        let read = match (skimmer.peek()?, wanted) {
-            (b'{', Some(wanted)) => read_of(skimmer, wanted, arena)?,
-            (b'n', _) => skimmer.value().map(|_| (DataValue::Object(&[]), 0))?,
-            _ => read(skimmer.value()?, arena).ok()?,
+        let (read, rest) = match (value, wanted) {
+            ([b'{', ..], Some(wanted)) => read_of(value, wanted, arena)?,
+            _ => {
+                let rest = skim::value(value)?;
+                let text = std::str::from_utf8(skim::up_to(value, rest)?).ok()?;
+                (if text == "null" { NOTHING } else { read(text, arena).ok()? }, rest)
+            }
         };
         // One that comes twice is none.
-        context.replace(read).is_none().then_some(())
+        context.replace(read).is_none().then_some(rest)
     })?;
-    skimmer.end()?;
-    Some(context.unwrap_or((DataValue::Object(&[]), 0)))
+    skim::space(rest).is_empty().then_some(context.unwrap_or(NOTHING))
 }
 
-/// What is wanted of an object.
-fn read_of<'a>(skimmer: &mut Skimmer<'a>, wanted: &[Box<str>], arena: &'a Bump) -> Option<(DataValue<'a>, usize)> {
+/// An empty context.
+const NOTHING: (DataValue<'_>, usize) = (DataValue::Object(&[]), 0);
+
+/// What is wanted of an object, and what is left of the text behind it.
+fn read_of<'a>(text: &'a [u8], wanted: &'a [Box<str>], arena: &'a Bump) -> Option<((DataValue<'a>, usize), &'a [u8])> {
     let (widest, too_deep) = (Cell::new(0), Cell::new(false));
     let reader = Reader { arena, depth: 1, widest: &widest, too_deep: &too_deep };
-    let mut read = Vec::new();
-    skimmer.members(|skimmer, name| {
-        let (name, value) = (decoded(name, arena)?, skimmer.value()?);
-        if name != FLAGD && wanted.iter().any(|one| **one == *name) {
-            read.push((name, reader.deserialize(&mut serde_json::Deserializer::from_str(value)).ok()?));
+    let mut read = Vec::with_capacity(wanted.len());
+    let rest = skim::members(text, |name, value| {
+        let rest = skim::value(value)?;
+        let name = if name.has_escapes { decoded(name, arena)? } else { name.text };
+        if let Some(name) = wanted.iter().find(|one| one.as_bytes() == name).filter(|name| ***name != *FLAGD) {
+            read.push((&**name, reader.value(skim::up_to(value, rest)?)?));
         }
-        Some(())
+        Some(rest)
     })?;
-    Some((reader.object(read), widest.get()))
+    Some(((reader.object(read), widest.get()), rest))
 }
 
-/// A name as it is meant.
-fn decoded<'a>(name: Written<'a>, arena: &'a Bump) -> Option<&'a str> {
-    if !name.has_escapes {
-        return Some(name.text);
-    }
-    let name: String = serde_json::from_str(&format!("\"{}\"", name.text)).ok()?;
-    Some(arena.alloc_str(&name))
+/// A name with escapes, as it is meant.
+#[cold]
+fn decoded<'a>(name: Written<'_>, arena: &'a Bump) -> Option<&'a [u8]> {
+    let name: String = serde_json::from_slice(&[b"\"", name.text, b"\""].concat()).ok()?;
+    Some(arena.alloc_slice_copy(name.as_bytes()))
 }
 
 #[derive(Clone, Copy)]
@@ -98,6 +105,11 @@ impl<'a, 'r> Reader<'a, 'r> {
             return Err(E::custom("nests too deep"));
         }
         Ok(Reader { depth: self.depth + 1, ..*self })
+    }
+
+    /// What is made of a text that is one value.
+    fn value(&self, text: &'a [u8]) -> Option<DataValue<'a>> {
+        self.deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()
     }
 
     /// The object of these members.

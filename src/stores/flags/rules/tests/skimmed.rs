@@ -1,17 +1,18 @@
 //! What is JSON and what is not, without making anything of it.
 
-use super::super::skim::Skimmer;
+use super::super::skim;
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
 /// Whether both say that it is JSON, which must be the same.
 fn is_json(text: &str) -> bool {
-    let mut skimmer = Skimmer::new(text);
-    let value = skimmer.value();
-    let ours = value.is_some() && skimmer.end().is_some();
+    let begin = skim::space(text.as_bytes());
+    let rest = skim::value(begin);
+    let ours = rest.is_some_and(|rest| skim::space(rest).is_empty());
     let theirs = serde_json::from_str::<IgnoredAny>(text).is_ok();
     assert_eq!(ours, theirs, "{text:?}");
-    assert!(!ours || value == Some(text.trim_matches([' ', '\n', '\t', '\r'])), "{text:?}: {value:?}");
+    let value = rest.and_then(|rest| skim::up_to(begin, rest));
+    assert!(!ours || value == Some(text.trim_matches([' ', '\n', '\t', '\r']).as_bytes()), "{text:?}: {value:?}");
     ours
 }
 
@@ -95,16 +96,17 @@ fn what_is_json_is_gone_over_and_nothing_else() {
 
 #[test]
 fn the_members_of_an_object_are_told_as_they_are_written() {
-    let mut skimmer = Skimmer::new(r#" {"a" : 1 , "\u0061":[{"b":2}],"a":{}} "#);
-    let mut told = Vec::new();
-    let outcome = skimmer.members(|skimmer, name| {
-        told.push((name.text, name.has_escapes, skimmer.value()?));
-        Some(())
+    let (text, mut told) = (br#"{"a" : 1 , "\u0061":[{"b":2}],"a":{}} "#, Vec::new());
+    let rest = skim::members(text, |name, value| {
+        let rest = skim::value(value)?;
+        told.push([name.text, if name.has_escapes { b"escaped" } else { b"plain" }, skim::up_to(value, rest)?]);
+        Some(rest)
     });
-    assert!(outcome.is_some() && skimmer.end().is_some());
-    assert_eq!(told, [("a", false, "1"), ("\\u0061", true, r#"[{"b":2}]"#), ("a", false, "{}")]);
+    assert_eq!(rest, Some(&b" "[..]));
+    let told: Vec<_> = told.iter().map(|one| one.map(|part| std::str::from_utf8(part).unwrap())).collect();
+    assert_eq!(told, [["a", "plain", "1"], ["\\u0061", "escaped", r#"[{"b":2}]"#], ["a", "plain", "{}"]]);
     for text in ["", "[]", "{", r#"{"a":1"#, r#"{"a":1,}"#, r#"{"a":1 "b":2}"#, r#"{"a"}"#, "{1:2}"] {
-        assert!(Skimmer::new(text).members(|skimmer, _| skimmer.value().map(drop)).is_none(), "{text}");
+        assert!(skim::members(text.as_bytes(), |_, value| skim::value(value)).is_none(), "{text}");
     }
 }
 
