@@ -13,12 +13,23 @@ use std::io::Write;
 
 const FLAGS: usize = 100;
 
-/// Serves `POST /` on the loopback with one worker until it is killed, with a constant JSON text of `length` bytes.
+/// Serves `POST /` and `/whole` on the loopback with one worker until it is killed: a constant JSON text of `length` bytes, with a
+/// head of its own or with that of this server.
 pub fn serve_constant(port: u16, length: usize) -> Result<(), Failure> {
     let body: &'static str = format!("\"{}\"", "x".repeat(length.saturating_sub(2))).leak();
     // It takes the body in, or actix would close the connection for what was not read.
     let constant = move |_: web::Bytes| async move { HttpResponse::Ok().content_type(ContentType::json()).body(body) };
-    let server = HttpServer::new(move || App::new().route("/", web::post().to(constant)));
+    // The same answer, field by field, that this server gives: what it says of each request is in its head.
+    let whole = move |_: web::Bytes| async move {
+        let mut head = HttpResponse::Ok();
+        head.content_type(ContentType::json());
+        head.insert_header(("x-request-id", "01900000-0000-7000-8000-000000000000"));
+        head.insert_header(("x-content-type-options", "nosniff"));
+        head.insert_header(("cache-control", "no-store"));
+        head.body(body)
+    };
+    let server =
+        HttpServer::new(move || App::new().route("/", web::post().to(constant)).route("/whole", web::post().to(whole)));
     actix_web::rt::System::new().block_on(server.workers(1).bind(("127.0.0.1", port))?.run())?;
     Ok(())
 }
@@ -61,11 +72,12 @@ pub fn run() -> Result<(), Failure> {
     let bare = |server| Request { server, path: "/", api_key: Some(key), script: Some(&*body), is_refused: false };
     let asked = |path| Request { server: &server, path, ..bare(&server) };
     let rows = [
-        ("bare, constant answer", bare(&small)),
+        ("bare, constant body", bare(&small)),
+        ("bare, constant head and body", Request { path: "/whole", ..bare(&small) }),
         ("one flag, no rule", asked(&plain)),
         ("one flag, a rule", asked(&rule)),
         ("one flag, a split", asked(&split)),
-        ("bare, constant, as bulk", bare(&large)),
+        ("bare, constant body as bulk", bare(&large)),
         ("bulk of 100 flags", asked(&all)),
     ];
     let measured = load::by_turns(&rows, &redis)?;

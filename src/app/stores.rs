@@ -90,7 +90,7 @@ impl Stores {
 
         let live = Live::new(database.clone(), steady.clone(), outage.clone());
         live.reasons().register(metrics);
-        let flags = flags::OpenFlags::new(database.clone(), live.clone());
+        let flags = flags::OpenFlags::new(live.clone());
 
         let outbound = Outbound::new(config.outbound.clone());
         let open_vault = tokens::OpenVault::new(database.clone(), vault.clone());

@@ -52,6 +52,11 @@ impl Database {
         TenantDb { database: self.clone(), tenant: tenant.clone(), deadline: Deadline::NONE }
     }
 
+    /// The backend's time now.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
     /// The data of the server itself: tenants and their API keys.
     pub fn system(&self) -> SystemDb {
         SystemDb { database: self.clone(), deadline: Deadline::NONE }
@@ -126,7 +131,7 @@ impl TenantDb {
 
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
-        self.database.0.clock.now()
+        self.database.now()
     }
 
     /// Whose data it is.
@@ -185,6 +190,6 @@ impl SystemDb {
 
     /// The backend's time now.
     pub fn now(&self) -> Timestamp {
-        self.database.0.clock.now()
+        self.database.now()
     }
 }

@@ -1,6 +1,5 @@
 //! JSON bodies: bounded in size and time, of the right media type, valid, and nothing in them unknown.
 
-use super::admission::Load;
 use super::problem::{Fault, Problem};
 use super::request::{FromRequest, Request, Stage};
 use crate::base::code::Code;
@@ -8,10 +7,11 @@ use crate::base::object::Object;
 use actix_web::dev::Payload;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -72,10 +72,14 @@ impl FromRequest for JsonBytes {
 /// 413 above the size limit, 503 when there is no room for it among others', 415 when it is encoded, 408 when it is
 /// not here by the request's deadline, 400 when it ends early.
 pub(super) async fn read(request: &Request, payload: Payload) -> Result<Bytes, Problem> {
-    let load = &request.admitted()?.load;
     // While it is so, it is the body that is late, whatever came before, and nothing was done.
-    request.stage.set(Stage::Body);
-    let body = collect(request, payload, request.platform.settings().max_body_bytes, load).await?;
+    let begun = request.stage.replace(Stage::Body);
+    let mut body = pin!(collect(request, payload, request.platform.settings().max_body_bytes));
+    if let Some(body) = body.as_mut().now_or_never() {
+        // Nobody was waited for.
+        return body.inspect(|_| request.stage.set(begun));
+    }
+    let body = body.await?;
     let now = Instant::now();
     if request.deadline.is_over(now) {
         return Err(late());
@@ -89,7 +93,8 @@ pub(super) fn late() -> Problem {
     Problem::new(Code::RequestTimeout, "Send the whole body without pauses.")
 }
 
-async fn collect(request: &Request, mut payload: Payload, limit: usize, load: &Load) -> Result<Bytes, Problem> {
+async fn collect(request: &Request, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
+    let load = &request.admitted()?.load;
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The limit is {limit} bytes."));
     if request.text_of(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
         return Err(Problem::new(Code::UnsupportedMediaType, "Send the body without a Content-Encoding."));

@@ -44,3 +44,66 @@ fn broken(error: PayloadError) -> Payload {
     let broken: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>> = Box::pin(stream::once(ready(Err(error))));
     Payload::Stream { payload: broken }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_http::h1;
+    use futures_util::StreamExt;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_before_the_second_time_is_there_and_wakes_nobody() {
+        let (latest, wakes) = (Patience::new(Duration::from_secs(3600)), Arc::<Wakes>::default());
+        let (mut sender, body) = h1::Payload::create(false);
+        let mut payload = Payload::from(body);
+        {
+            let mut look = pin!(second_look(&mut payload, &latest, Instant::now()));
+            let waker = Waker::from(wakes.clone());
+            let mut context = Context::from_waker(&waker);
+            assert!(look.as_mut().poll(&mut context).is_pending());
+            sender.feed_data(Bytes::from_static(b"{}"));
+            sender.feed_eof();
+            assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+            assert!(look.as_mut().poll(&mut context).is_ready());
+        }
+        assert_eq!(payload.next().await.unwrap().unwrap(), "{}");
+        assert!(payload.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_there_already_is_not_waited_for_and_stays_as_it_is() {
+        let latest = Patience::new(Duration::from_secs(3600));
+        let (mut sender, body) = h1::Payload::create(false);
+        sender.feed_data(Bytes::from_static(b"{"));
+        sender.feed_data(Bytes::from_static(b"}"));
+        let mut whole = Payload::from(body);
+        let (mut sender, body) = h1::Payload::create(false);
+        sender.set_error(PayloadError::EncodingCorrupted);
+        let mut broken = Payload::from(body);
+        for payload in [&mut whole, &mut broken, &mut Payload::None, &mut Payload::from(Bytes::from_static(b"{}"))] {
+            second_look(payload, &latest, Instant::now()).await;
+        }
+        assert_eq!(whole.next().await.unwrap().unwrap(), "{");
+        assert_eq!(whole.next().await.unwrap().unwrap(), "}");
+        assert!(matches!(broken.next().await, Some(Err(PayloadError::EncodingCorrupted))));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_not_polled_again_is_woken_in_the_end() {
+        let (_sender, body) = h1::Payload::create(false);
+        second_look(&mut Payload::from(body), &Patience::new(Duration::from_millis(1)), Instant::now()).await;
+    }
+}

@@ -137,6 +137,11 @@ impl Live {
         })
     }
 
+    /// Where the flags are.
+    pub(super) fn database(&self) -> &Database {
+        &self.database
+    }
+
     /// How often a tenant's flags were known here.
     pub fn lookups(&self) -> &Lookups {
         &self.lookups

@@ -14,7 +14,8 @@ use super::store::Flags;
 use crate::base::clock::Timestamp;
 use crate::base::code::Code;
 use crate::base::deadline::Deadline;
-use crate::db::{self, Database, TenantDb};
+use crate::base::text::TenantId;
+use crate::db;
 use crate::http::{CURSOR, Endpoints, InOutage, LIMIT, Opens, Page, Parameter};
 use crate::tenancy::{Access, Area, Purpose, Scope, Tenant};
 use std::sync::Arc;
@@ -32,21 +33,20 @@ const DAYS: Parameter =
 
 /// Opens the flags of a tenant.
 pub struct OpenFlags {
-    database: Database,
     live: Arc<Live>,
 }
 
 impl OpenFlags {
-    /// Flags in this database, evaluated as `live` knows them.
-    pub fn new(database: Database, live: Arc<Live>) -> OpenFlags {
-        OpenFlags { database, live }
+    /// Flags in the database of `live`, evaluated as that knows them.
+    pub fn new(live: Arc<Live>) -> OpenFlags {
+        OpenFlags { live }
     }
 }
 
 /// The flags of one tenant as a handler gets them.
 pub struct Served {
-    db: TenantDb,
     live: Arc<Live>,
+    tenant: TenantId,
     /// When the tenant was made.
     made: Timestamp,
     deadline: Deadline,
@@ -55,18 +55,18 @@ pub struct Served {
 impl Served {
     /// Their definitions.
     pub(super) fn flags(&self) -> Flags {
-        Flags::new(self.db.clone(), self.live.clone())
+        Flags::new(self.live.database().tenant(&self.tenant).by(self.deadline), self.live.clone())
     }
 
     /// The flags as they are evaluated now.
     async fn current(&self) -> Result<Current, db::Error> {
-        let current = self.live.current(self.db.tenant(), self.deadline).await?;
+        let current = self.live.current(&self.tenant, self.deadline).await?;
         if current.is_of(self.made) {
             return Ok(current);
         }
         // Another tenant had this id before, and was deleted.
-        self.live.forget(self.db.tenant());
-        Box::pin(self.live.current(self.db.tenant(), self.deadline)).await
+        self.live.forget(&self.tenant);
+        Box::pin(self.live.current(&self.tenant, self.deadline)).await
     }
 
     /// The same for somebody who was told of this configuration.
@@ -75,18 +75,18 @@ impl Served {
         if current.compiled().id == told {
             return Ok(current);
         }
-        self.live.current_for(told, self.db.tenant(), self.deadline).await
+        self.live.current_for(told, &self.tenant, self.deadline).await
     }
 
     /// Tells of changes of the flags from now on.
     async fn watch(&self) -> Result<Watch, db::Error> {
         self.current().await?;
-        self.live.watch(self.db.tenant(), self.deadline).await
+        self.live.watch(&self.tenant, self.deadline).await
     }
 
     /// Unix seconds, by the backend's clock.
     fn seconds(&self) -> u64 {
-        self.db.now().as_millis() / 1000
+        self.live.database().now().as_millis() / 1000
     }
 }
 
@@ -94,8 +94,7 @@ impl Opens for OpenFlags {
     type Store = Served;
 
     fn open(&self, tenant: &Tenant, deadline: Deadline) -> Served {
-        let db = self.database.tenant(&tenant.id).by(deadline);
-        Served { db, live: self.live.clone(), made: tenant.created_at, deadline }
+        Served { live: self.live.clone(), tenant: tenant.id.clone(), made: tenant.created_at, deadline }
     }
 }
 

@@ -163,6 +163,28 @@ async fn a_body_in_pieces_is_one_body() {
 }
 
 #[tokio::test]
+async fn requests_that_are_sent_together_are_answered_one_after_another_each_with_its_body() {
+    let app = App::on(On::Memory);
+    let tenant = app.tenant().await;
+    let mut connection = Raw::connect(&app.base);
+    let bodies: Vec<String> = (0..20).map(|at| json!({"user_id": format!("u{at}")}).to_string()).collect();
+    let posts = bodies.iter().map(|body| {
+        let head = head(&tenant, &format!("Content-Length: {}", body.len()));
+        [head, body.clone().into_bytes()].concat()
+    });
+    connection.send(&posts.collect::<Vec<_>>().concat());
+    for at in 0..20 {
+        let answer = connection.answer();
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
+        assert!(answer.contains(&format!("\"user_id\":\"u{at}\"")), "{answer}");
+    }
+    let broken = [head(&tenant, "Transfer-Encoding: chunked"), b"2\r\n{}\r\nx\r\n".to_vec()].concat();
+    connection.send(&[head(&tenant, "Content-Length: 2"), b"{}".to_vec(), broken].concat());
+    assert_eq!(problem(&connection.answer())["code"], "validation_failed");
+    assert!(connection.answer().starts_with("HTTP/1.1 400 "), "a body that breaks off is never taken for a whole one");
+}
+
+#[tokio::test]
 async fn a_refused_body_that_goes_on_is_not_read_as_the_next_request() {
     let app = App::on(On::Memory);
     let tenant = app.tenant().await;

@@ -179,7 +179,7 @@ fn tag(served: &Served, current: &Current, context: &str, now: u64) -> Result<He
     // The members of an object are in order, so that one context has one text.
     let parts = (
         ofrep::SCHEMA,
-        served.db.tenant().as_str(),
+        served.tenant.as_str(),
         &current.compiled().id,
         current.is_stale,
         current.compiled().reads_clock,
