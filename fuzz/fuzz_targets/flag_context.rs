@@ -1,4 +1,5 @@
-//! Evaluation contexts: what is read is a JSON object, and rules that look everywhere in it come to an end.
+//! Evaluation contexts: what is read is a JSON object, and rules that look everywhere in it come to an end. Of a body of
+//! which only some members are read, all is JSON nonetheless.
 #![no_main]
 
 use agentapi::stores::flags::rules::{Arena, Context, Ruleset};
@@ -24,6 +25,9 @@ static RULESET: LazyLock<Ruleset> = LazyLock::new(|| {
     Ruleset::compile(document.as_object().expect("an object")).expect("good rules")
 });
 
+/// What is read of a body, where that is not all.
+static WANTED: LazyLock<[Box<str>; 2]> = LazyLock::new(|| ["a".into(), "targetingKey".into()]);
+
 thread_local! {
     static ARENA: RefCell<Arena> = RefCell::new(Arena::new());
 }
@@ -44,6 +48,9 @@ fuzz_target!(|text: &str| {
             Err(fault) => assert!(!fault.to_string().is_empty()),
         }
         drop(context);
+        if Context::within(text.as_bytes(), Some(&*WANTED), arena).is_some() {
+            assert!(serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok_and(|body| body.get().starts_with('{')));
+        }
         arena.reset();
     });
 });

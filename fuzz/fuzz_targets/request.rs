@@ -3,8 +3,9 @@
 #![no_main]
 
 use actix_web::http::{Method, Uri, header};
-use actix_web::test::{TestRequest, call_service, init_service};
-use actix_web::{App, rt};
+use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use actix_web::rt;
+use actix_web::test::TestRequest;
 use agentapi::app::Application;
 use agentapi::base::clock::SystemClock;
 use agentapi::base::env::Env;
@@ -50,14 +51,12 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let site = SITE.with(Clone::clone);
     let status = SYSTEM.with(|system| {
         system.block_on(async {
-            let app = App::new().configure(|config| {
-                site.provide(config);
-                http::mount(site.endpoints(), site.platform(), config);
-            });
-            let service = init_service(app).await;
+            let service = http::service(site.endpoints(), site.platform());
+            let service = service.new_service(AppConfig::default()).await.expect("a service");
             let made = TestRequest::post().uri("/admin/v1/tenants").insert_header(("x-api-key", ADMIN));
-            call_service(&service, made.set_json(serde_json::json!({"id": "fuzzed"})).to_request()).await;
-            call_service(&service, request.to_request()).await.status()
+            let Ok(_) = service.call(made.set_json(serde_json::json!({"id": "fuzzed"})).to_request()).await;
+            let Ok(response) = service.call(request.to_request()).await;
+            response.status()
         })
     });
     assert!(!status.is_server_error(), "{status}");

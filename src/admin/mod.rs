@@ -1,8 +1,8 @@
 //! The admin API, `/admin/v1`: tenants, their API keys, jobs, and the state of the backend, for the holder of the
 //! admin key.
 //!
-//! The handlers find the [`Registry`](crate::tenancy::Registry) as application data. Every change is
-//! written to the log as an audit line.
+//! The handlers take the [`Registry`](crate::tenancy::Registry) as an argument ([`Tenancy`](crate::http::Tenancy)). Every change
+//! is written to the log as an audit line.
 
 mod diagnosis;
 mod jobs;

@@ -1,8 +1,9 @@
 //! A limit on the time of a future, for where every request has one.
 //!
 //! A timer of the runtime is entered into a wheel and taken out again each time. Here all futures of a
-//! thread that share a limit stand in a queue, in which those that began first end first: one timer looks
-//! after the first of them, and setting a limit is an entry at the end.
+//! thread that share a limit stand in a queue, in which those that came first end first: one timer looks
+//! after the first of them, and setting a limit is an entry at the end. Who began to wait some time after its start, behind
+//! others, may be ended late by that time.
 
 use parking_lot::Mutex;
 use std::cell::RefCell;
@@ -103,12 +104,12 @@ impl Queue {
     }
 }
 
-/// Looks after a queue until nobody waits in it.
-async fn watch(queue: Arc<Mutex<Queue>>) {
-    loop {
-        let next = queue.lock().expire(Instant::now());
-        let Some(deadline) = next else { return };
+/// Looks after a queue from then on until nobody waits in it. Not before: most have gone by then, and with them the need.
+async fn watch(queue: Arc<Mutex<Queue>>, first: Instant) {
+    let mut next = Some(first);
+    while let Some(deadline) = next {
         tokio::time::sleep_until(deadline.into()).await;
+        next = queue.lock().expire(Instant::now());
     }
 }
 
@@ -137,7 +138,7 @@ impl<F: Future + Unpin> Future for Within<'_, F> {
                 state: State::Waiting,
             });
             if !std::mem::replace(&mut state.is_watched, true) {
-                tokio::spawn(watch(queue.clone()));
+                tokio::spawn(watch(queue.clone(), self.deadline));
             }
             drop(state);
             self.place = Some((queue, ticket));

@@ -69,11 +69,6 @@ pub(super) async fn serve(
     };
     let answer = answer.map_err(|problem| endpoint.refusal(problem, request.path()));
     let is_overload = answer.as_ref().is_err_and(|problem| problem.code().is_overload());
-    let is_refused_soon = is_overload || answer.as_ref().is_err_and(|problem| problem.code() == Code::RateLimited);
-    if is_refused_soon && request.headers().contains_key(header::CONTENT_LENGTH) {
-        // A body that has come already is then skipped, and its connection kept: to make new ones is dear.
-        tokio::task::yield_now().await;
-    }
     let mut response = finish(answer, request.head(), &trace, access, platform);
     let (status, now) = (response.status(), Instant::now());
     if let Ok(slot) = &slot {

@@ -1,7 +1,7 @@
 //! Names in a path, read from its raw bytes.
 //!
-//! The framework decodes a path leniently: two different broken escapes become the same character. A name
-//! decides whose data is touched, so it is decoded here, strictly, from the URI as it came.
+//! A name decides whose data is touched, so it is decoded strictly, from the URI as it came: leniently, two different broken
+//! escapes would become the same character.
 
 use super::problem::Problem;
 use super::request::{FromRequest, Request};

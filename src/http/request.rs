@@ -1,7 +1,6 @@
 //! A request on its way through the server, and what handlers take of it.
 //!
-//! It is made where it comes in and holds what has been learned of it so far; so what handlers take of it is a field away,
-//! and no map is searched for it.
+//! It is made where it comes in and holds what has been learned of it so far, a field each.
 
 use super::admission::Load;
 use super::endpoint::Endpoint;
@@ -101,7 +100,7 @@ impl Request {
         self.head.headers()
     }
 
-    /// The text of a header field, where it is there once and is text.
+    /// The text of a header field, where it is text; of the first where there are several.
     pub(super) fn text_of(&self, name: impl actix_web::http::header::AsHeaderName) -> Option<&str> {
         self.headers().get(name).and_then(|value| value.to_str().ok())
     }

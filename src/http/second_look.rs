@@ -1,9 +1,11 @@
 //! Lets the body in that came with the head of a request.
 //!
 //! The framework (actix-http, `h1::Dispatcher`) polls a request when it has decoded its head, decodes what is behind that, and
-//! polls again whatever was decoded. Who asks for the body at the first time is woken for it, and then the whole connection
-//! is looked through once more, when all is done: that costs as much as half of the walk. So nothing is begun before the
-//! second time.
+//! polls again. Who asks for the body at the first time is woken for it, and then the whole connection is looked through once
+//! more, when all is done: that costs as much as half of the walk. So nothing is begun before the second time.
+//!
+//! A request that was sent before the one in front of it was answered is only polled again when something of its body has
+//! come. Who may be refused without that, and holds it back, waits for [`LATEST`].
 
 use crate::base::patience::Patience;
 use actix_web::dev::Payload;
@@ -15,8 +17,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-/// When it is polled again in any case: the framework may come to do otherwise.
-pub(super) const LATEST: Duration = Duration::from_millis(50);
+/// When it is polled again in any case.
+pub(super) const LATEST: Duration = Duration::from_millis(5);
 
 /// Waits until what came with the head is there, as [`LATEST`] allows.
 pub(super) async fn second_look(payload: &mut Payload, latest: &Patience, start: Instant) {

@@ -185,6 +185,22 @@ async fn requests_that_are_sent_together_are_answered_one_after_another_each_wit
 }
 
 #[tokio::test]
+async fn who_is_refused_before_a_body_that_came_along_is_read_keeps_the_connection() {
+    let app = App::with(On::Memory, &[("RATE_LIMIT_ENABLED", "true"), ("RATE_LIMIT_REQUESTS_PER_MINUTE", "1")]);
+    let tenant = app.tenant().await;
+    let mut connection = Raw::connect(&app.base);
+    let unknown = b"POST /v1/sessions HTTP/1.1\r\nHost: x\r\nX-API-Key: nobody\r\nContent-Length: 2\r\n\r\n{}".to_vec();
+    let known = [head(&tenant, "Content-Length: 2"), b"{}".to_vec()].concat();
+    let mut send = |request: &[u8]| {
+        connection.send(request);
+        problem(&connection.answer())["status"].as_u64()
+    };
+    assert_eq!(send(&unknown), Some(401));
+    assert!((0..20).any(|_| send(&known) == Some(429)), "the limit is reached");
+    assert_eq!([send(&known), send(&unknown), send(&known)], [Some(429), Some(401), Some(429)]);
+}
+
+#[tokio::test]
 async fn a_refused_body_that_goes_on_is_not_read_as_the_next_request() {
     let app = App::on(On::Memory);
     let tenant = app.tenant().await;

@@ -173,8 +173,10 @@ const TAG_LIVES: u64 = 300;
 /// What tells one bulk answer from every other: rules and context, and the clock where a rule reads it. Made without
 /// evaluating anything.
 fn tag(served: &Served, current: &Current, context: &str, now: u64) -> Result<HeaderValue, Problem> {
-    let context: Value =
-        serde_json::from_str(context).map_err(|_| Problem::new(Code::InvalidContext, "The context nests too deep."))?;
+    let context: Value = serde_json::from_str(context).map_err(|_| {
+        let fault = self::context(context, &Arena::new()).err();
+        fault.unwrap_or_else(|| Problem::new(Code::InvalidContext, "The context nests too deep."))
+    })?;
     let time = if current.compiled().reads_clock { now } else { now / TAG_LIVES };
     // The members of an object are in order, so that one context has one text.
     let parts = (

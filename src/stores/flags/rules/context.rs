@@ -64,8 +64,8 @@ impl<'a> Context<'a> {
         Ok(Context { root: arena.context.alloc(root), widest, scratch: &arena.scratch })
     }
 
-    /// The context in the body of a request, its member `context`, without reading any of it twice; an empty one where there
-    /// is none. Of members that are not `wanted` no more is known than that they are JSON: where nothing is said, all are.
+    /// The context in the body of a request, its member `context`; an empty one where there is none. Members that are not
+    /// `wanted` are gone over, and no more is known of them than that they are JSON: where nothing is said, all are wanted.
     /// Nothing where the body is not such an object: it has to be looked at anew, for what is wrong with it.
     pub fn within(body: &'a [u8], wanted: Option<&'a [Box<str>]>, arena: &'a Arena) -> Option<Context<'a>> {
         let (root, widest) = context_reader::read_in(body, wanted, &arena.context)?;

@@ -46,8 +46,7 @@ pub(super) fn read_in<'a>(
     }
     let mut context = None;
     let rest = skim::members(skim::space(body), |name, value| {
-        let name = if name.has_escapes { decoded(name, arena)? } else { name.text };
-        if name != b"context" {
+        if meant(name, arena) != Some(b"context") {
             return skim::value(value);
         }
         let (read, rest) = match (value, wanted) {
@@ -74,8 +73,9 @@ fn read_of<'a>(text: &'a [u8], wanted: &'a [Box<str>], arena: &'a Bump) -> Optio
     let mut read = Vec::with_capacity(wanted.len());
     let rest = skim::members(text, |name, value| {
         let rest = skim::value(value)?;
-        let name = if name.has_escapes { decoded(name, arena)? } else { name.text };
-        if let Some(name) = wanted.iter().find(|one| one.as_bytes() == name).filter(|name| ***name != *FLAGD) {
+        let name = meant(name, arena);
+        let wanted = wanted.iter().find(|one| Some(one.as_bytes()) == name);
+        if let Some(name) = wanted.filter(|name| ***name != *FLAGD) {
             read.push((&**name, reader.value(skim::up_to(value, rest)?)?));
         }
         Some(rest)
@@ -83,7 +83,11 @@ fn read_of<'a>(text: &'a [u8], wanted: &'a [Box<str>], arena: &'a Bump) -> Optio
     Some(((reader.object(read), widest.get()), rest))
 }
 
-/// A name with escapes, as it is meant.
+/// A name as it is meant; nothing where it means no text, and so cannot be asked for.
+fn meant<'a>(name: Written<'a>, arena: &'a Bump) -> Option<&'a [u8]> {
+    if name.has_escapes { decoded(name, arena) } else { Some(name.text) }
+}
+
 #[cold]
 fn decoded<'a>(name: Written<'_>, arena: &'a Bump) -> Option<&'a [u8]> {
     let name: String = serde_json::from_slice(&[b"\"", name.text, b"\""].concat()).ok()?;

@@ -193,4 +193,11 @@ async fn every_refusal_satisfies_both_protocols(app: App) {
     // Of what the rule does not look at no more is known than that it is JSON.
     let answer = tenant.send(reqwest::Method::POST, one, Some(deep("x"))).await;
     assert_eq!(answer.expect(StatusCode::OK)["variant"], "off");
+    for context in [r#"{"\ud800":1}"#, r#"{"x":"\ud800"}"#, r#"{"x":1e400}"#] {
+        let body = format!(r#"{{"context":{context}}}"#).into_bytes();
+        let answer = tenant.send(reqwest::Method::POST, one, Some(body.clone())).await;
+        assert_eq!(answer.expect(StatusCode::OK)["variant"], "off");
+        let problem = tenant.send(reqwest::Method::POST, all, Some(body)).await.refused(400, "invalid_context");
+        assert!(problem["errorDetails"].as_str().is_some_and(|details| details.contains("column")), "{problem}");
+    }
 }
