@@ -14,7 +14,7 @@ use crate::tenancy::Tenant;
 use actix_http::Message;
 use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::Method;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{AsHeaderName, HeaderMap};
 use actix_web::web::Data;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -101,7 +101,7 @@ impl Request {
     }
 
     /// The text of a header field, where it is text; of the first where there are several.
-    pub(super) fn text_of(&self, name: impl actix_web::http::header::AsHeaderName) -> Option<&str> {
+    pub(super) fn text_of(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers().get(name).and_then(|value| value.to_str().ok())
     }
 

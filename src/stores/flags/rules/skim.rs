@@ -1,6 +1,6 @@
 //! Goes over JSON text (RFC 8259) without making anything of it: a request for one flag brings a context of which its rule
 //! looks at a member or two, and of the others it has only to be known that they are JSON. What is taken is what serde_json
-//! takes when it ignores a value, at a third of its cost.
+//! takes when it ignores a value, for half of what that costs.
 //!
 //! Each function takes what is left of a text, which is UTF-8, and gives what is left of it then; nothing where it is not as it
 //! should be.
