@@ -5,7 +5,7 @@ use super::request::{FromRequest, Request, Stage};
 use crate::base::code::Code;
 use crate::base::object::Object;
 use actix_web::dev::Payload;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{FutureExt, StreamExt};
 use serde::Deserialize;
@@ -96,7 +96,7 @@ pub(super) fn late() -> Problem {
 async fn collect(request: &Request, mut payload: Payload, limit: usize) -> Result<Bytes, Problem> {
     let load = &request.admitted()?.load;
     let too_large = || Problem::new(Code::BodyTooLarge, format!("The limit is {limit} bytes."));
-    if request.text_of(CONTENT_ENCODING).is_some_and(|encoding| !encoding.eq_ignore_ascii_case("identity")) {
+    if !request.has_plain_body() {
         return Err(Problem::new(Code::UnsupportedMediaType, "Send the body without a Content-Encoding."));
     }
     let announced = request.text_of(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());

@@ -7,7 +7,7 @@ use crate::base::code::Code;
 use actix_web::HttpResponse;
 use actix_web::dev::Payload;
 use actix_web::http::Method;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE};
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use std::error::Error;
@@ -74,9 +74,7 @@ impl FromRequest for Lines {
     /// 415 when the body is encoded, or of another type.
     async fn from_request(request: &Rc<Request>, payload: &mut Payload) -> Result<Self, Problem> {
         let essence = request.text_of(CONTENT_TYPE).unwrap_or_default().split(';').next().unwrap_or_default().trim();
-        let is_plain =
-            request.text_of(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"));
-        if !essence.eq_ignore_ascii_case(NDJSON) || !is_plain {
+        if !essence.eq_ignore_ascii_case(NDJSON) || !request.has_plain_body() {
             let detail = format!("Send {NDJSON} without a Content-Encoding.");
             return Err(Problem::new(Code::UnsupportedMediaType, detail));
         }

@@ -14,7 +14,7 @@ use crate::tenancy::Tenant;
 use actix_http::Message;
 use actix_web::dev::{Payload, RequestHead};
 use actix_web::http::Method;
-use actix_web::http::header::{AsHeaderName, HeaderMap};
+use actix_web::http::header::{AsHeaderName, CONTENT_ENCODING, HeaderMap};
 use actix_web::web::Data;
 use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
@@ -103,6 +103,11 @@ impl Request {
     /// The text of a header field, where it is text; of the first where there are several.
     pub(super) fn text_of(&self, name: impl AsHeaderName) -> Option<&str> {
         self.headers().get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Whether its body is sent as it is (RFC 9110, section 8.4).
+    pub(super) fn has_plain_body(&self) -> bool {
+        self.text_of(CONTENT_ENCODING).is_none_or(|encoding| encoding.eq_ignore_ascii_case("identity"))
     }
 
     /// It is let in.

@@ -9,8 +9,6 @@
 
 use crate::base::patience::Patience;
 use actix_web::dev::Payload;
-use actix_web::error::PayloadError;
-use actix_web::web::Bytes;
 use futures_util::{Stream, stream};
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
@@ -36,21 +34,20 @@ fn has_come(payload: &mut Payload) -> bool {
     match Pin::new(&mut *body).poll_next(&mut Context::from_waker(Waker::noop())) {
         Poll::Pending => return false,
         Poll::Ready(Some(Ok(chunk))) => body.unread_data(chunk),
-        Poll::Ready(Some(Err(error))) => *payload = broken(error),
+        Poll::Ready(Some(Err(error))) => {
+            *payload = Payload::Stream { payload: Box::pin(stream::once(ready(Err(error)))) }
+        }
         Poll::Ready(None) => {}
     }
     true
-}
-
-fn broken(error: PayloadError) -> Payload {
-    let broken: Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>>> = Box::pin(stream::once(ready(Err(error))));
-    Payload::Stream { payload: broken }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use actix_http::h1;
+    use actix_web::error::PayloadError;
+    use actix_web::web::Bytes;
     use futures_util::StreamExt;
     use std::pin::pin;
     use std::sync::Arc;

@@ -66,7 +66,7 @@ impl Served {
         }
         // Another tenant had this id before, and was deleted.
         self.live.forget(&self.tenant);
-        Box::pin(self.live.current(&self.tenant, self.deadline)).await
+        self.live.current(&self.tenant, self.deadline).await
     }
 
     /// The same for somebody who was told of this configuration.

@@ -50,9 +50,14 @@ pub(super) fn members<'a>(
 /// Goes over a value.
 #[inline(always)]
 pub(super) fn value(text: &[u8]) -> Option<&[u8]> {
+    if let [b'{' | b'[', ..] = text { nested(text) } else { scalar(text) }
+}
+
+/// Goes over a value that is neither an object nor an array.
+#[inline(always)]
+fn scalar(text: &[u8]) -> Option<&[u8]> {
     match text {
         [b'"', rest @ ..] => string(rest).map(|(_, rest)| rest),
-        [b'{' | b'[', ..] => nested(text),
         _ => plain(text),
     }
 }
@@ -74,8 +79,7 @@ fn nested(text: &[u8]) -> Option<&[u8]> {
                     }
                 }
             }
-            [b'"', inner @ ..] => string(inner)?.1,
-            _ => plain(rest)?,
+            _ => scalar(rest)?,
         };
         // A value ends here, and with it whatever closes.
         loop {
