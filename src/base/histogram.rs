@@ -1,10 +1,9 @@
-//! A histogram that many threads fill without a lock: one atomic count per bucket, and the sum. What a request observes
-//! costs it two additions.
+//! A histogram that many threads fill without a lock: a count per bucket, and the sum. What is observed costs two additions.
 
+use super::sum::{Part, Sum};
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::{MetricType, TypedMetric};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Nanoseconds are counted, and seconds are shown.
@@ -21,8 +20,16 @@ struct Inner {
     /// The unit that is counted, in the one that is shown.
     unit: f64,
     /// Of each bound, and of what lies above all.
-    counts: Box<[AtomicU64]>,
-    sum: AtomicU64,
+    counts: Box<[Sum]>,
+    sum: Sum,
+}
+
+/// What one thread observes, without an atomic operation; see [`Histogram::part`].
+#[derive(Debug)]
+pub struct HistogramPart {
+    whole: Histogram,
+    counts: Box<[Part]>,
+    sum: Part,
 }
 
 impl Histogram {
@@ -37,13 +44,19 @@ impl Histogram {
     }
 
     fn new(bounds: &'static [f64], unit: f64) -> Histogram {
-        let counts = (0..=bounds.len()).map(|_| AtomicU64::new(0)).collect();
-        Histogram(Arc::new(Inner { bounds, unit, counts, sum: AtomicU64::new(0) }))
+        let counts = (0..=bounds.len()).map(|_| Sum::default()).collect();
+        Histogram(Arc::new(Inner { bounds, unit, counts, sum: Sum::default() }))
+    }
+
+    /// A part for one thread, as of a [`Sum`].
+    pub fn part(&self) -> HistogramPart {
+        let Inner { counts, sum, .. } = &*self.0;
+        HistogramPart { whole: self.clone(), counts: counts.iter().map(Sum::part).collect(), sum: sum.part() }
     }
 
     /// Something took this long.
     pub fn time(&self, took: Duration) {
-        self.observe(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX));
+        self.observe(nanos(took));
     }
 
     /// There were so many.
@@ -52,14 +65,31 @@ impl Histogram {
     }
 
     fn observe(&self, value: u64) {
-        let Inner { bounds, unit, counts, sum } = &*self.0;
-        let shown = value as f64 * unit;
-        let bucket = bounds.partition_point(|bound| *bound < shown);
-        if let Some(count) = counts.get(bucket) {
-            count.fetch_add(1, Relaxed);
+        if let Some(count) = self.0.counts.get(self.bucket(value)) {
+            count.add(1);
         }
-        sum.fetch_add(value, Relaxed);
+        self.0.sum.add(value);
     }
+
+    fn bucket(&self, value: u64) -> usize {
+        let shown = value as f64 * self.0.unit;
+        self.0.bounds.partition_point(|bound| *bound < shown)
+    }
+}
+
+impl HistogramPart {
+    /// Something took this long.
+    pub fn time(&self, took: Duration) {
+        let value = nanos(took);
+        if let Some(count) = self.counts.get(self.whole.bucket(value)) {
+            count.add(1);
+        }
+        self.sum.add(value);
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl TypedMetric for Histogram {
@@ -70,10 +100,10 @@ impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
         let Inner { bounds, unit, counts, sum } = &*self.0;
         let bounds = bounds.iter().copied().chain([f64::INFINITY]);
-        let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().map(|count| count.load(Relaxed))).collect();
+        let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().map(Sum::get)).collect();
         // Added up from what is shown, so that it is what the last bucket says whatever is observed meanwhile.
         let count = buckets.iter().map(|(_, count)| count).sum();
-        encoder.encode_histogram::<NoLabelSet>(sum.load(Relaxed) as f64 * unit, count, &buckets, None)
+        encoder.encode_histogram::<NoLabelSet>(sum.get() as f64 * unit, count, &buckets, None)
     }
 
     fn metric_type(&self) -> MetricType {
@@ -89,8 +119,11 @@ mod tests {
     #[test]
     fn a_value_on_a_bound_belongs_below_it_and_the_last_bucket_has_all() {
         let histogram = Histogram::of_seconds(&[0.005, 0.01, 1.0]);
-        for micros in [1, 5_000, 5_001, 10_000, 1_000_000, 90_000_000] {
+        for micros in [1, 5_001, 90_000_000] {
             histogram.time(Duration::from_micros(micros));
+        }
+        for micros in [5_000, 10_000, 1_000_000] {
+            histogram.part().time(Duration::from_micros(micros));
         }
         let mut registry = Registry::default();
         registry.register_with_unit("h", "Help", Unit::Seconds, histogram);

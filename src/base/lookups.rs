@@ -1,29 +1,34 @@
 //! How often something was found where it was remembered.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use super::sum::{Part, Sum};
 
 /// Counts look-ups. Stands on a cache line of its own, since every worker writes it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Lookups {
-    hits: AtomicU64,
-    misses: AtomicU64,
+    hits: Sum,
+    misses: Sum,
 }
 
 impl Lookups {
     /// One look-up, that found what it looked for or did not.
     pub fn count(&self, is_hit: bool) {
         let count = if is_hit { &self.hits } else { &self.misses };
-        count.fetch_add(1, Relaxed);
+        count.add(1);
+    }
+
+    /// For the hits of one thread.
+    pub fn hits_of_thread(&self) -> Part {
+        self.hits.part()
     }
 
     /// How many found it.
     pub fn hits(&self) -> u64 {
-        self.hits.load(Relaxed)
+        self.hits.get()
     }
 
     /// How many did not.
     pub fn misses(&self) -> u64 {
-        self.misses.load(Relaxed)
+        self.misses.get()
     }
 }

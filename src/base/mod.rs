@@ -15,5 +15,6 @@ pub mod patience;
 pub mod precondition;
 pub mod secret;
 pub mod sparing;
+pub mod sum;
 pub mod text;
 pub mod word;

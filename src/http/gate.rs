@@ -42,7 +42,7 @@ pub(super) async fn serve(
     mut payload: Payload,
 ) -> HttpResponse {
     let start = Instant::now();
-    second_look(&mut payload, platform.second_look(), start).await;
+    second_look(&mut payload).await;
     let _active = metrics.begin();
     let mut trace = Trace::of(&head);
     let access = endpoint.access;

@@ -1,15 +1,17 @@
 //! What is counted and timed of requests, under the names and with the buckets of OpenTelemetry's semantic conventions.
 //! The handles of an endpoint are made with the table, and that of a status when it is first answered: a request looks
-//! nothing up and takes no lock.
+//! nothing up, takes no lock, and adds to what is its worker's alone.
 
 use super::endpoint::Endpoint;
-use crate::base::histogram::Histogram;
+use crate::base::histogram::{Histogram, HistogramPart};
+use crate::base::sum::{Part, Sum};
 use actix_web::http::{Method, StatusCode};
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 use prometheus_client::registry::{Registry, Unit};
 use std::cell::OnceCell;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// What the convention gives for `http.server.request.duration`.
@@ -45,7 +47,7 @@ struct MethodLabel {
 #[derive(Clone)]
 pub struct HttpMetrics {
     duration: Family<Labels, Histogram, fn() -> Histogram>,
-    active: Family<MethodLabel, Gauge>,
+    active: Family<MethodLabel, ActiveRequests>,
     refusal: Histogram,
 }
 
@@ -54,8 +56,26 @@ pub(super) struct EndpointMetrics {
     all: HttpMetrics,
     method: &'static str,
     route: String,
-    active: Gauge,
-    by_status: [OnceCell<Histogram>; STATUSES.len() + 1],
+    active: Part,
+    by_status: [OnceCell<HistogramPart>; STATUSES.len() + 1],
+}
+
+/// How many requests of a method are being served.
+#[derive(Debug, Clone, Default)]
+struct ActiveRequests(Arc<Sum>);
+
+impl TypedMetric for ActiveRequests {
+    const TYPE: MetricType = MetricType::Gauge;
+}
+
+impl EncodeMetric for ActiveRequests {
+    fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
+        encoder.encode_gauge(&self.0.get().cast_signed())
+    }
+
+    fn metric_type(&self) -> MetricType {
+        Self::TYPE
+    }
 }
 
 impl HttpMetrics {
@@ -82,7 +102,7 @@ impl HttpMetrics {
             all: self.clone(),
             method,
             route: endpoint.path.clone(),
-            active: self.active.get_or_create_owned(&MethodLabel { http_request_method: method }),
+            active: self.active.get_or_create_owned(&MethodLabel { http_request_method: method }).0.part(),
             by_status: Default::default(),
         }
     }
@@ -106,7 +126,7 @@ impl HttpMetrics {
 impl EndpointMetrics {
     /// A request is being served, until this is dropped.
     pub(super) fn begin(&self) -> Active<'_> {
-        self.active.inc();
+        self.active.add(1);
         Active(&self.active)
     }
 
@@ -116,17 +136,17 @@ impl EndpointMetrics {
             self.all.refusal.time(elapsed);
         }
         if let Some(cell) = self.by_status.get(place(status)) {
-            cell.get_or_init(|| self.all.with(self.method, self.route.clone(), status)).time(elapsed);
+            cell.get_or_init(|| self.all.with(self.method, self.route.clone(), status).part()).time(elapsed);
         }
     }
 }
 
 /// A request that is being served.
-pub(super) struct Active<'a>(&'a Gauge);
+pub(super) struct Active<'a>(&'a Part);
 
 impl Drop for Active<'_> {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.take(1);
     }
 }
 

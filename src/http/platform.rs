@@ -7,7 +7,6 @@ use super::ports::{IdempotencyRecords, RequestLimit};
 use super::problem::Problem;
 use super::quota::QuotaFields;
 use super::request_limit::Limited;
-use super::second_look;
 use super::server::Draining;
 use crate::base::id;
 use crate::base::patience::Patience;
@@ -50,7 +49,6 @@ pub struct Platform {
     settings: PlatformSettings,
     admin_key_digest: Option<[u8; 32]>,
     patience: Patience,
-    second_look: Patience,
     backend_limit: Duration,
     registry: Arc<Registry>,
     idempotency: Arc<dyn IdempotencyRecords>,
@@ -80,7 +78,6 @@ impl Platform {
             settings,
             admin_key_digest,
             patience,
-            second_look: Patience::new(second_look::LATEST),
             backend_limit,
             registry,
             idempotency,
@@ -118,11 +115,6 @@ impl Platform {
 
     pub(super) fn patience(&self) -> &Patience {
         &self.patience
-    }
-
-    /// When a request is looked at again in any case.
-    pub(super) fn second_look(&self) -> &Patience {
-        &self.second_look
     }
 
     /// How long the backend may be waited for, for one request.

@@ -37,7 +37,7 @@ struct Parent {
 impl Trace {
     pub(super) fn of(request: &RequestHead) -> Self {
         let given = request.headers().get(&REQUEST_ID).filter(|id| is_good(id.as_bytes())).cloned();
-        let request_id = given.map_or_else(|| RequestId::New(id::uuid_v7(SystemClock.now())), RequestId::Given);
+        let request_id = given.map_or_else(|| RequestId::New(id::uuid_v7(SystemClock.coarse_now())), RequestId::Given);
         let parent = request.headers().get(&PARENT).and_then(|text| text.to_str().ok()).and_then(Parent::parse);
         Trace { request_id, parent, span: None }
     }

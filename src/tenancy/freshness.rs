@@ -28,7 +28,8 @@ use std::time::{Duration, Instant};
 
 /// From this age of the last look on, a request causes another one and does not wait for it.
 const LOOK_AFTER: Duration = Duration::from_millis(400);
-/// From this age on, a request waits for the next look.
+/// From this age on, a request waits for the next look: well before it is worth nothing, as what most requests take for now
+/// is some milliseconds ago.
 const WAIT_AFTER: Duration = Duration::from_millis(900);
 /// At this age a look is worth nothing; what cannot be proved then is refused.
 const VALID: Duration = Duration::from_secs(1);
@@ -132,7 +133,7 @@ impl Freshness {
 
     /// The same where nothing has to be waited for.
     pub(super) fn epoch_at_once(self: &Arc<Self>) -> Option<Epoch> {
-        let asked = self.clock.micros();
+        let asked = self.clock.coarse_micros();
         match self.age(asked) {
             Some(age) if age < LOOK_AFTER => {}
             Some(age) if age < WAIT_AFTER => self.look_in_background(asked),

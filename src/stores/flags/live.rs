@@ -159,7 +159,7 @@ impl Live {
     /// When the backend cannot be asked, and the tenant's flags were never known here.
     pub async fn current(&self, tenant: &TenantId, deadline: Deadline) -> Result<Current, Error> {
         note_use(&self.is_used);
-        let asked = self.clock.micros();
+        let asked = self.clock.coarse_micros();
         let known = match self.known.get(tenant) {
             Some(known) if self.age(asked).is_some_and(|age| age < WAIT_AFTER) => {
                 self.lookups.count(true);
