@@ -53,7 +53,6 @@ pub(super) struct Stores {
     sessions: web::Data<sessions::OpenSessions>,
     rate_limits: web::Data<rate_limits::OpenRateLimits>,
     breakers: web::Data<breakers::OpenBreakers>,
-    flags: web::Data<flags::OpenFlags>,
     pub(super) tokens: web::Data<tokens::OpenTokens>,
     vault: web::Data<tokens::OpenVault>,
     pub(super) sessions_upkeep: Arc<Upkeep>,
@@ -90,7 +89,6 @@ impl Stores {
 
         let live = Live::new(database.clone(), steady.clone(), outage.clone());
         live.reasons().register(metrics);
-        let flags = flags::OpenFlags::new(live.clone());
 
         let outbound = Outbound::new(config.outbound.clone());
         let open_vault = tokens::OpenVault::new(database.clone(), vault.clone());
@@ -101,7 +99,6 @@ impl Stores {
             sessions: web::Data::new(sessions),
             rate_limits: web::Data::new(rate_limits),
             breakers: web::Data::new(breakers),
-            flags: web::Data::new(flags),
             live_flags: live,
             expiring_tokens: tokens.expiring(),
             tokens: web::Data::new(tokens),
@@ -112,13 +109,13 @@ impl Stores {
         }
     }
 
-    /// For the handlers.
+    /// For the handlers of one worker.
     pub(super) fn provide(&self, provided: &mut Extensions) {
         provided.insert(self.sessions.clone());
         provided.insert(self.tokens.clone());
         provided.insert(self.vault.clone());
         provided.insert(self.rate_limits.clone());
         provided.insert(self.breakers.clone());
-        provided.insert(self.flags.clone());
+        provided.insert(web::Data::new(flags::OpenFlags::new(self.live_flags.clone())));
     }
 }

@@ -2,15 +2,16 @@
 
 use super::endpoint::{Access, InOutage};
 use super::platform::Platform;
-use super::principal::{Actor, Principal};
+use super::principal::Principal;
 use super::problem::Problem;
 use super::query::TOKEN;
 use super::request::Request;
 use crate::base::code::Code;
 use crate::base::id;
 use crate::base::text::TenantId;
-use crate::tenancy::{Credential, Status, Tenant, Verification};
+use crate::tenancy::{Credential, Identity, Status, Tenant, Verification};
 use actix_web::http::header::AUTHORIZATION;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// Who calls, if they may use an endpoint of this access.
@@ -32,7 +33,7 @@ async fn identify(request: &Request) -> Result<Option<Principal>, Problem> {
         Access::Admin => admin_api(request).await?,
         Access::Tenant(_) => tenant_api(request).await?,
     };
-    if principal.tenant.as_ref().is_some_and(|tenant| tenant.status == Status::Suspended) {
+    if principal.tenant().is_some_and(|tenant| tenant.status == Status::Suspended) {
         return Err(Problem::new(Code::TenantSuspended, "An operator has suspended this tenant."));
     }
     match access {
@@ -72,23 +73,23 @@ fn is_admin(presented: &str, platform: &Platform) -> bool {
     platform.admin_key_digest().is_some_and(|known| id::same_digest(&digest, known))
 }
 
-async fn verify(request: &Request, presented: Credential<'_>) -> Result<Verification, Problem> {
+async fn verify(request: &Request, presented: Credential<'_>) -> Result<Option<Rc<Identity>>, Problem> {
     let platform = &request.platform;
     let may = || {
         platform.limited().map_or(Ok(()), |limited| limited.may_fail(request))?;
         platform.admission().stranger()
     };
-    platform.registry().verify_if(presented, request.deadline, may).await
+    platform.recent_keys().verify_if(presented, request.deadline, may).await
 }
 
 async fn admin_api(request: &Request) -> Result<Principal, Problem> {
     let presented = credential(request).ok_or_else(unauthorized)?;
     if is_admin(presented, &request.platform) {
-        return Ok(Principal { actor: Actor::Admin, tenant: None, token_ends_at: None });
+        return Ok(Principal::admin(None));
     }
     match verify(request, Credential::Key(presented)).await? {
-        Verification::Known(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
-        Verification::Unknown => Err(unauthorized()),
+        Some(_) => Err(Problem::new(Code::InsufficientScope, "This needs the admin key.")),
+        None => Err(unauthorized()),
     }
 }
 
@@ -102,18 +103,17 @@ async fn tenant_api(request: &Request) -> Result<Principal, Problem> {
         InOutage::StandIn | InOutage::Refuse => None,
     };
     let verified = match remembered {
-        Some(verified) => verified,
+        Some(verified) => recalled(verified),
         None => match (verify(request, presented).await, in_outage) {
             // The backend is gone, and that has not been noticed yet: the same answer as a moment later.
             (Err(problem), InOutage::Approximate) if problem.code() == Code::BackendUnavailable => {
-                platform.registry().recall_unreachable(presented).ok_or(problem)?
+                recalled(platform.registry().recall_unreachable(presented).ok_or(problem)?)
             }
             (verified, _) => verified?,
         },
     };
-    if let Verification::Known(identity) = verified {
-        let (actor, token_ends_at) = (Actor::Key(identity.key), presented.ends_at());
-        return Ok(Principal { actor, tenant: Some(identity.tenant), token_ends_at });
+    if let Some(identity) = verified {
+        return Ok(Principal::of_key(identity, presented.ends_at()));
     }
     match presented {
         Credential::Key(key) if is_admin(key, platform) => {}
@@ -121,7 +121,14 @@ async fn tenant_api(request: &Request) -> Result<Principal, Problem> {
     }
     // Boxed, as it is rare and large: every request would carry the room for it.
     let tenant = Some(Box::pin(named_tenant(request)).await?);
-    Ok(Principal { actor: Actor::Admin, tenant, token_ends_at: None })
+    Ok(Principal::admin(tenant))
+}
+
+fn recalled(verified: Verification) -> Option<Rc<Identity>> {
+    match verified {
+        Verification::Known(identity) => Some(Rc::new(identity)),
+        Verification::Unknown => None,
+    }
 }
 
 /// The tenant that an admin key acts for.

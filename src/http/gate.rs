@@ -9,6 +9,7 @@ use super::idempotency;
 use super::large;
 use super::metrics::EndpointMetrics;
 use super::platform::Platform;
+use super::principal::Principal;
 use super::problem::Problem;
 use super::query::Query;
 use super::request::{Admitted, Request, Stage};
@@ -120,8 +121,7 @@ async fn answer(
     let Request { platform, endpoint, .. } = &**request;
     let work = async {
         let principal = authenticate(request).await?;
-        let load =
-            platform.entrance().admit(slot, principal.as_ref().and_then(|principal| principal.tenant.as_ref()))?;
+        let load = platform.entrance().admit(slot, principal.as_ref().and_then(Principal::tenant))?;
         let Admitted { principal, load } = request.admit(principal, load)?;
         if let (Some(limited), Access::Tenant(_), true) = (platform.limited(), endpoint.access, endpoint.is_metered) {
             limited.count(principal.as_ref(), request.deadline, &request.standing).await?;

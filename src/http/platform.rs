@@ -11,7 +11,7 @@ use super::server::Draining;
 use crate::base::id;
 use crate::base::patience::Patience;
 use crate::base::secret::Secret;
-use crate::tenancy::{Registry, Tenant};
+use crate::tenancy::{RecentKeys, Registry, Tenant};
 use actix_web::dev::Extensions;
 use opentelemetry_sdk::trace::SdkTracer;
 use std::rc::Rc;
@@ -50,7 +50,7 @@ pub struct Platform {
     admin_key_digest: Option<[u8; 32]>,
     patience: Patience,
     backend_limit: Duration,
-    registry: Arc<Registry>,
+    recent_keys: RecentKeys,
     idempotency: Arc<dyn IdempotencyRecords>,
     metrics: HttpMetrics,
     draining: Draining,
@@ -79,7 +79,7 @@ impl Platform {
             admin_key_digest,
             patience,
             backend_limit,
-            registry,
+            recent_keys: RecentKeys::of(registry),
             idempotency,
             metrics,
             draining,
@@ -143,7 +143,11 @@ impl Platform {
     }
 
     pub(super) fn registry(&self) -> &Registry {
-        &self.registry
+        self.recent_keys.registry()
+    }
+
+    pub(super) fn recent_keys(&self) -> &RecentKeys {
+        &self.recent_keys
     }
 
     pub(super) fn idempotency(&self) -> &dyn IdempotencyRecords {

@@ -128,7 +128,7 @@ impl Request {
 
     /// For which tenant it is, where it is for one.
     pub(super) fn tenant(&self) -> Option<&Arc<Tenant>> {
-        self.principal()?.tenant.as_ref()
+        self.principal()?.tenant()
     }
 
     /// What the application provides for its handlers.

@@ -2,7 +2,7 @@
 
 use super::client_address::ClientAddress;
 use super::ports::{RequestLimit, RequestStanding, RequestVerdict};
-use super::principal::{Actor, Principal};
+use super::principal::Principal;
 use super::problem::Problem;
 use super::quota::{POLICY, QuotaFields, QuotaStanding, STANDING, whole_seconds};
 use super::request::Request;
@@ -44,7 +44,8 @@ impl Limited {
         deadline: Deadline,
         standing: &Cell<Option<RequestStanding>>,
     ) -> Result<(), Problem> {
-        let Some(Principal { actor: Actor::Key(key), tenant: Some(tenant), .. }) = principal else { return Ok(()) };
+        let asks = principal.and_then(|principal| Some((principal.key()?, principal.tenant()?)));
+        let Some((key, tenant)) = asks else { return Ok(()) };
         if let Some(now) = self.limit.at_once(key.id, tenant) {
             standing.set(Some(now));
             return Ok(());

@@ -36,8 +36,8 @@ pub(super) fn end(context: &Context, status: StatusCode, principal: Option<&Prin
     let span = context.span();
     span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
     if let Some(principal) = principal {
-        span.set_attribute(KeyValue::new("agentapi.key_id", principal.actor.to_string()));
-        if let Some(tenant) = &principal.tenant {
+        span.set_attribute(KeyValue::new("agentapi.key_id", principal.actor().to_string()));
+        if let Some(tenant) = principal.tenant() {
             span.set_attribute(KeyValue::new("agentapi.tenant", tenant.id.as_str().to_owned()));
         }
     }

@@ -1,6 +1,5 @@
 //! Short-lived tokens for the caller, for what it opens where it can send nothing but a URL.
 
-use super::principal::{Actor, Principal};
 use super::problem::Problem;
 use super::request::{FromRequest, Request, outside};
 use crate::base::clock::Timestamp;
@@ -27,10 +26,8 @@ impl TokenIssuer {
 
 impl FromRequest for TokenIssuer {
     async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
-        let key = match request.principal().ok_or_else(outside)? {
-            Principal { actor: Actor::Key(key), token_ends_at: None, .. } => Some(key.clone()),
-            _ => None,
-        };
+        let principal = request.principal().ok_or_else(outside)?;
+        let key = principal.key().filter(|_| principal.token_ends_at.is_none()).cloned();
         Ok(TokenIssuer { key, now: request.platform.registry().now() })
     }
 }

@@ -28,6 +28,14 @@ impl<'a> Credential<'a> {
         }
     }
 
+    /// The API key, where it is a well-formed one.
+    pub(super) fn key(self) -> Option<PresentedKey<'a>> {
+        match self {
+            Credential::Key(text) => PresentedKey::parse(text),
+            Credential::Token(..) => None,
+        }
+    }
+
     /// What is well-formed; asks nobody.
     pub(super) fn parse(self) -> Option<Presented<'a>> {
         Some(match self {

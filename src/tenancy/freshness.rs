@@ -133,13 +133,18 @@ impl Freshness {
 
     /// The same where nothing has to be waited for.
     pub(super) fn epoch_at_once(self: &Arc<Self>) -> Option<Epoch> {
+        self.look_at_once().map(|(epoch, _)| epoch)
+    }
+
+    /// The same, with the time by the steady clock, in microseconds.
+    pub(super) fn look_at_once(self: &Arc<Self>) -> Option<(Epoch, u64)> {
         let asked = self.clock.coarse_micros();
         match self.age(asked) {
             Some(age) if age < LOOK_AFTER => {}
             Some(age) if age < WAIT_AFTER => self.look_in_background(asked),
             _ => return None,
         }
-        Some(Epoch(self.epoch.load(Ordering::Acquire)))
+        Some((Epoch(self.epoch.load(Ordering::Acquire)), asked))
     }
 
     /// The epoch of the last look, during the outage of this number, if that look was not long before it.

@@ -7,8 +7,15 @@ use super::scripts::STAMP_KEY;
 use crate::base::clock::Timestamp;
 use crate::db::{Command, SystemDb};
 use quick_cache::sync::Cache;
+use std::time::Duration;
 
 const HOUR_MILLIS: u64 = 3_600_000;
+pub(super) const HOUR: Duration = Duration::from_millis(HOUR_MILLIS);
+
+/// How long the hour lasts yet in which a key used now was used.
+pub(super) fn left_of_hour(now: Timestamp) -> Duration {
+    Duration::from_millis(HOUR_MILLIS - now.as_millis() % HOUR_MILLIS)
+}
 
 /// Which hours have been written.
 pub(super) struct LastUsed {

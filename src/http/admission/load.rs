@@ -7,13 +7,22 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// What the body of each request may have beside the room for all: most have no more, and there are only so many requests.
+pub(super) const SMALL: usize = 4096;
+
 /// What a request takes beside its first slot; given back when this is dropped.
 pub(in crate::http) struct Load {
     pub(super) entrance: Rc<Entrance>,
     pub(super) share: Option<Counter>,
     /// Slots beyond the first.
     pub(super) more: Cell<u32>,
+    /// Of the body, so far.
     pub(super) bytes: Cell<usize>,
+}
+
+/// How much of a body needs room.
+fn room(bytes: usize) -> usize {
+    bytes.saturating_sub(SMALL)
 }
 
 impl Load {
@@ -38,7 +47,11 @@ impl Load {
     /// 503 `overloaded` when the bodies of others fill it, `tenant_busy` when those of the tenant fill its part.
     pub(in crate::http) fn hold(&self, bytes: usize) -> Result<(), Problem> {
         let admission = &self.entrance.admission;
-        self.bytes.set(self.bytes.get() + bytes);
+        let before = self.bytes.replace(self.bytes.get() + bytes);
+        let bytes = room(before + bytes) - room(before);
+        if bytes == 0 {
+            return Ok(());
+        }
         let all = admission.body_bytes.fetch_add(bytes, Relaxed) + bytes;
         let own = self.share.as_ref().map_or(0, |share| share.body_bytes.fetch_add(bytes, Relaxed) + bytes);
         if own > admission.most_body_bytes_of_tenant {
@@ -86,7 +99,7 @@ impl Drop for Sending {
 impl Drop for Load {
     fn drop(&mut self) {
         let admission = &self.entrance.admission;
-        let (more, bytes) = (self.more.get(), self.bytes.get());
+        let (more, bytes) = (self.more.get(), room(self.bytes.get()));
         if let Some(counter) = &self.share {
             counter.slots.fetch_sub(1 + more, Relaxed);
             if bytes > 0 {

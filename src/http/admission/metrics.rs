@@ -33,7 +33,7 @@ impl Collector for Shown {
         gauge("agentapi_http_unknown_keys", "Requests whose keys are being asked for", strangers)?;
         gauge("agentapi_http_in_flight_limit", "Slots that there are now", u64::from(admission.limit.now()))?;
         let bytes = admission.body_bytes.load(Relaxed) as u64;
-        gauge("agentapi_http_body_bytes", "Bytes of request bodies held in memory", bytes)?;
+        gauge("agentapi_http_body_bytes", "Bytes of request bodies held in memory, beyond 4 KiB of each", bytes)?;
         let bytes = admission.answer_bytes.load(Relaxed) as u64;
         gauge("agentapi_http_answer_bytes", "Bytes of large answers that are still being sent", bytes)?;
         let streams = u64::from(admission.streams.load(Relaxed));

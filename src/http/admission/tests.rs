@@ -1,5 +1,6 @@
 //! What the guards give back, and what counts against what.
 
+use super::load::SMALL;
 use super::*;
 use crate::base::code::Code;
 use std::time::Duration;
@@ -78,16 +79,30 @@ fn the_bodies_of_one_tenant_leave_room_for_those_of_others() {
     let slot = admission.enter(Access::Admin, 1).unwrap();
     let (greedy, other) = (tenant("greedy", None), tenant("other", None));
     let held: Vec<_> = (0..2).map(|_| entrance.admit(&slot, Some(&greedy)).unwrap()).collect();
-    held[0].hold(BODIES_OF_TENANT - 1).unwrap();
-    held[1].hold(1).unwrap();
+    held[0].hold(SMALL + BODIES_OF_TENANT - 1).unwrap();
+    held[1].hold(SMALL + 1).unwrap();
     assert_eq!(code(held[1].hold(1)), Some(Code::TenantBusy));
     let modest = entrance.admit(&slot, Some(&other)).unwrap();
-    modest.hold(BODIES_OF_TENANT).unwrap();
+    modest.hold(SMALL + BODIES_OF_TENANT).unwrap();
     drop((held, modest));
     assert_eq!(admission.counter(&greedy.id).body_bytes.load(Relaxed), 0);
-    entrance.admit(&slot, Some(&greedy)).unwrap().hold(BODIES_OF_TENANT).unwrap();
+    entrance.admit(&slot, Some(&greedy)).unwrap().hold(SMALL + BODIES_OF_TENANT).unwrap();
     drop(slot);
     assert_eq!(taken(&admission, &other), (0, 0, 0));
+}
+
+#[test]
+fn only_what_is_beyond_a_small_body_needs_room_however_it_comes() {
+    let (admission, tenant) = (admission(20), tenant("acme", None));
+    let entrance = Entrance::new(admission.clone());
+    let slot = admission.enter(Access::Admin, 1).unwrap();
+    let load = entrance.admit(&slot, Some(&tenant)).unwrap();
+    for (chunk, room) in [(SMALL - 1, 0), (1, 0), (1, 1), (7, 8), (2 * SMALL, 8 + 2 * SMALL)] {
+        load.hold(chunk).unwrap();
+        assert_eq!(taken(&admission, &tenant), (1, room, 1), "after {chunk} more");
+    }
+    drop((load, slot));
+    assert_eq!(taken(&admission, &tenant), (0, 0, 0));
 }
 
 #[test]
@@ -97,7 +112,7 @@ fn a_panic_gives_everything_back() {
     let work = std::panic::AssertUnwindSafe(|| {
         let slot = admission.enter(Access::Admin, 6).unwrap();
         let load = entrance.admit(&slot, Some(&tenant)).unwrap();
-        load.hold(1000).unwrap();
+        load.hold(SMALL + 1000).unwrap();
         assert_eq!(taken(&admission, &tenant), (6, 1000, 6));
         panic!("as a handler might");
     });
@@ -168,8 +183,8 @@ fn bodies_fit_together_into_their_room() {
     let entrance = Entrance::new(admission.clone());
     let slot = admission.enter(Access::Admin, 1).unwrap();
     let (one, other) = (entrance.admit(&slot, None).unwrap(), entrance.admit(&slot, None).unwrap());
-    one.hold(BODIES - 1).unwrap();
-    other.hold(1).unwrap();
+    one.hold(SMALL + BODIES - 1).unwrap();
+    other.hold(SMALL + 1).unwrap();
     assert_eq!(code(other.hold(1)), Some(Code::Overloaded));
     drop(one);
     other.hold(BODIES / 2).unwrap();

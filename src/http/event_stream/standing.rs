@@ -2,7 +2,7 @@
 
 use crate::base::deadline::Deadline;
 use crate::http::endpoint::{Access, InOutage};
-use crate::http::principal::{Actor, Principal};
+use crate::http::principal::Principal;
 use crate::http::request::Request;
 use crate::tenancy::{Registry, Status};
 use std::time::{Duration, Instant};
@@ -29,12 +29,12 @@ impl Standing {
     /// Whether the key is still good for this, and its tenant active. While the backend cannot be asked, it is where
     /// the endpoint goes on by what was known last.
     pub(super) async fn still_may(&self) -> bool {
-        let Some(Principal { actor, tenant, .. }) = &self.principal else { return true };
+        let Some(principal) = &self.principal else { return true };
         let deadline = Deadline::after(Instant::now(), PATIENCE);
-        let tenant = match (actor, tenant) {
-            (Actor::Admin, None) => return true,
-            (Actor::Admin, Some(tenant)) => self.registry.tenant(&tenant.id, deadline).await,
-            (Actor::Key(key), _) => self.registry.look_again(key.id, deadline).await.map(|identity| {
+        let tenant = match (principal.key(), principal.tenant()) {
+            (None, None) => return true,
+            (None, Some(tenant)) => self.registry.tenant(&tenant.id, deadline).await,
+            (Some(key), _) => self.registry.look_again(key.id, deadline).await.map(|identity| {
                 let identity = identity?;
                 let may = matches!(self.access, Access::Tenant(scope) if identity.key.scopes.allows(scope));
                 may.then_some(identity.tenant)

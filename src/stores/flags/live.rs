@@ -10,6 +10,7 @@
 
 mod following;
 mod loading;
+mod recent;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,8 @@ use crate::db::{Database, Error, Outage, SystemDb};
 use futures_util::future::try_join_all;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
+pub use recent::RecentFlags;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -73,7 +76,8 @@ impl Weighter<TenantId, Arc<Known>> for Weight {
 pub struct Current {
     /// Whether the backend could not be asked for so long that they may be out of date.
     pub is_stale: bool,
-    known: Arc<Known>,
+    /// Passed on within a worker without an atomic operation.
+    known: Rc<Arc<Known>>,
 }
 
 impl Current {
@@ -101,6 +105,8 @@ pub struct Live {
     clock: Arc<dyn Clock>,
     outage: Outage,
     known: Cache<TenantId, Arc<Known>, Weight>,
+    /// How often something in there became another: counted when it is done.
+    changes: AtomicU64,
     lookups: Lookups,
     reasons: Arc<Reasons>,
     pending: Pending,
@@ -126,6 +132,7 @@ impl Live {
             clock,
             outage,
             known: Cache::with_weighter(1000, ROOM, Weight),
+            changes: AtomicU64::new(0),
             lookups: Lookups::default(),
             reasons: Arc::default(),
             looked: AtomicU64::new(NEVER),
@@ -161,21 +168,36 @@ impl Live {
         note_use(&self.is_used);
         let asked = self.clock.coarse_micros();
         let known = match self.known.get(tenant) {
-            Some(known) if self.age(asked).is_some_and(|age| age < WAIT_AFTER) => {
+            Some(known) if self.has_looked(asked) => {
                 self.lookups.count(true);
                 known
             }
             // Boxed, as it is rare and large: every request would carry the room for it.
             _ => Box::pin(self.looked_for(tenant, asked, deadline)).await?,
         };
+        Ok(self.used(Rc::new(known), asked))
+    }
+
+    /// Whether the last look is young enough for somebody who asked then.
+    fn has_looked(&self, asked: u64) -> bool {
+        self.age(asked).is_some_and(|age| age < WAIT_AFTER)
+    }
+
+    /// What is known, for somebody who asked for it then.
+    fn used(&self, known: Rc<Arc<Known>>, asked: u64) -> Current {
         note_use(&known.place.is_used);
         // As old as when it was asked for: what was waited for is younger.
-        Ok(Current { known, is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER) })
+        Current { known, is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER) }
+    }
+
+    /// What is known is no longer what it was.
+    fn note_change(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
     }
 
     /// What is known of a tenant's flags once a look was waited for, where the last one is too old.
     async fn looked_for(&self, tenant: &TenantId, asked: u64, deadline: Deadline) -> Result<Arc<Known>, Error> {
-        if self.age(asked).is_none_or(|age| age >= WAIT_AFTER)
+        if !self.has_looked(asked)
             && !self.outage.is_on()
             && let Err(error) = self.wait_for_look(asked, deadline).await
         {
@@ -226,6 +248,7 @@ impl Live {
     /// Forgets what is known here of a tenant, and what of it was counted.
     pub fn forget(&self, tenant: &TenantId) {
         self.known.remove(tenant);
+        self.note_change();
         self.pending.drop_of(tenant);
     }
 
@@ -251,7 +274,7 @@ impl Live {
     async fn wait_for_look(&self, asked: u64, deadline: Deadline) -> Result<(), Error> {
         let looks = self.looks.load(Ordering::Acquire);
         let seen = self.seen.lock().await;
-        if self.age(asked).is_some_and(|age| age < WAIT_AFTER) || self.looks.load(Ordering::Acquire) != looks {
+        if self.has_looked(asked) || self.looks.load(Ordering::Acquire) != looks {
             return Ok(());
         }
         self.look(seen, deadline).await
@@ -278,7 +301,10 @@ impl Live {
                 try_join_all(changed.iter().map(|known| self.refresh(known, deadline))).await?;
             }
             // All are read again when they are asked for.
-            Found::Unknown => self.known.clear(),
+            Found::Unknown => {
+                self.known.clear();
+                self.note_change();
+            }
         }
         *seen = last;
         Ok(())

@@ -8,7 +8,7 @@ mod refusals;
 use super::answers::ofrep::{BulkEvaluation, Evaluation, EvaluationRequest};
 use super::answers::{Definition, Document, FlagAnswer, StatsAnswer, VersionAnswer, WrittenAnswer};
 use super::bodies::ExplainBody;
-use super::live::{Current, Live, Watch};
+use super::live::{Current, Live, RecentFlags, Watch};
 use super::rules::Explanation;
 use super::store::Flags;
 use crate::base::clock::Timestamp;
@@ -18,6 +18,7 @@ use crate::base::text::TenantId;
 use crate::db;
 use crate::http::{CURSOR, Endpoints, InOutage, LIMIT, Opens, Page, Parameter};
 use crate::tenancy::{Access, Area, Purpose, Scope, Tenant};
+use std::rc::Rc;
 use std::sync::Arc;
 
 const READ: Scope = Scope::new(Area::Flags, Access::Read);
@@ -33,19 +34,19 @@ const DAYS: Parameter =
 
 /// Opens the flags of a tenant.
 pub struct OpenFlags {
-    live: Arc<Live>,
+    recent: Rc<RecentFlags>,
 }
 
 impl OpenFlags {
-    /// Flags in the database of `live`, evaluated as that knows them.
+    /// Flags in the database of `live`, evaluated as that knows them, for one worker.
     pub fn new(live: Arc<Live>) -> OpenFlags {
-        OpenFlags { live }
+        OpenFlags { recent: Rc::new(RecentFlags::of(live)) }
     }
 }
 
 /// The flags of one tenant as a handler gets them.
 pub struct Served {
-    live: Arc<Live>,
+    recent: Rc<RecentFlags>,
     tenant: TenantId,
     /// When the tenant was made.
     made: Timestamp,
@@ -55,18 +56,22 @@ pub struct Served {
 impl Served {
     /// Their definitions.
     pub(super) fn flags(&self) -> Flags {
-        Flags::new(self.live.database().tenant(&self.tenant).by(self.deadline), self.live.clone())
+        Flags::new(self.live().database().tenant(&self.tenant).by(self.deadline), self.live().clone())
+    }
+
+    fn live(&self) -> &Arc<Live> {
+        self.recent.live()
     }
 
     /// The flags as they are evaluated now.
     async fn current(&self) -> Result<Current, db::Error> {
-        let current = self.live.current(&self.tenant, self.deadline).await?;
+        let current = self.recent.current(&self.tenant, self.deadline).await?;
         if current.is_of(self.made) {
             return Ok(current);
         }
         // Another tenant had this id before, and was deleted.
-        self.live.forget(&self.tenant);
-        self.live.current(&self.tenant, self.deadline).await
+        self.live().forget(&self.tenant);
+        self.recent.current(&self.tenant, self.deadline).await
     }
 
     /// The same for somebody who was told of this configuration.
@@ -75,18 +80,18 @@ impl Served {
         if current.compiled().id == told {
             return Ok(current);
         }
-        self.live.current_for(told, &self.tenant, self.deadline).await
+        self.live().current_for(told, &self.tenant, self.deadline).await
     }
 
     /// Tells of changes of the flags from now on.
     async fn watch(&self) -> Result<Watch, db::Error> {
         self.current().await?;
-        self.live.watch(&self.tenant, self.deadline).await
+        self.live().watch(&self.tenant, self.deadline).await
     }
 
     /// Unix seconds, by the backend's clock.
     fn seconds(&self) -> u64 {
-        self.live.database().now().as_millis() / 1000
+        self.live().database().now().as_millis() / 1000
     }
 }
 
@@ -94,7 +99,7 @@ impl Opens for OpenFlags {
     type Store = Served;
 
     fn open(&self, tenant: &Tenant, deadline: Deadline) -> Served {
-        Served { live: self.live.clone(), tenant: tenant.id.clone(), made: tenant.created_at, deadline }
+        Served { recent: self.recent.clone(), tenant: tenant.id.clone(), made: tenant.created_at, deadline }
     }
 }
 

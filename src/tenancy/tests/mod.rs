@@ -3,6 +3,7 @@
 mod freshness;
 mod keys;
 mod outage;
+mod recent_keys;
 mod tenants;
 mod tokens;
 mod verification;

@@ -36,6 +36,8 @@ impl Live {
             Ok::<_, Error>(Arc::new(Known { compiled, place }))
         };
         let known = self.known.get_or_insert_async(tenant, load).await?;
+        // Others may have had to go for it.
+        self.note_change();
         if self.findings.load(Ordering::Acquire) == findings {
             return Ok(known);
         }
@@ -90,6 +92,7 @@ impl Live {
         self.pending.follow(&place.tenant, &compiled.counts);
         let id = compiled.id.clone();
         self.known.insert(place.tenant.clone(), Arc::new(Known { compiled, place: place.clone() }));
+        self.note_change();
         place.news.send_replace(id);
         Ok(())
     }

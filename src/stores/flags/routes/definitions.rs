@@ -162,7 +162,7 @@ fn explained(
 pub(super) async fn stats(Scoped(served): Store, PathArg(key): PathArg<Name>, query: Query) -> Outcome {
     let days = |text: &str| text.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
     let days = query.read("days", "must be a whole number from 1 to 31", days)?.unwrap_or(7);
-    served.live.flush_of(&served.tenant).await?;
+    served.live().flush_of(&served.tenant).await?;
     let counted = served.flags().evaluations(&key, days).await?;
     json(&mut HttpResponse::Ok(), &StatsAnswer::new(key, counted))
 }
