@@ -25,7 +25,6 @@ pub struct RecentKeys {
 }
 
 struct Recent {
-    id: KeyId,
     epoch: Epoch,
     /// From when on the registry is asked again, by the steady clock, in microseconds: in another hour it is to be noted that the
     /// key was used.
@@ -64,20 +63,22 @@ impl RecentKeys {
         };
         let identity = Rc::new(identity);
         // The epoch from before: what was loaded in a later one is asked for once more.
-        if let (Some(key), Some((epoch, now))) = (&key, looked) {
-            self.keep(key.id(), epoch, now, &identity);
+        if let Some((epoch, now)) = looked {
+            self.keep(epoch, now, &identity);
         }
         Ok(Some(identity))
     }
 
-    fn find(&self, key: &PresentedKey<'_>, epoch: Epoch, now: u64) -> Option<Rc<Identity>> {
+    pub(super) fn find(&self, key: &PresentedKey<'_>, epoch: Epoch, now: u64) -> Option<Rc<Identity>> {
         let places = self.places.borrow();
         let recent = places.get(place(key.id()))?.as_ref()?;
-        let is_it = recent.id == key.id() && recent.epoch == epoch && now < recent.until && recent.identity.key.is(key);
-        is_it.then(|| recent.identity.clone())
+        let counts = recent.epoch == epoch && now < recent.until;
+        // First what is no work: another key may have the same place.
+        let is_it = recent.identity.key.id == key.id() && recent.identity.key.is(key);
+        (counts && is_it).then(|| recent.identity.clone())
     }
 
-    fn keep(&self, id: KeyId, epoch: Epoch, now: u64, identity: &Rc<Identity>) {
+    fn keep(&self, epoch: Epoch, now: u64, identity: &Rc<Identity>) {
         let time = self.registry.now();
         let left = last_used::left_of_hour(time);
         // One that ends soon is looked at each time: the backend's clock may be set before it does.
@@ -85,8 +86,8 @@ impl RecentKeys {
             return;
         }
         let until = now.saturating_add(u64::try_from(left.as_micros()).unwrap_or(u64::MAX));
-        if let Some(place) = self.places.borrow_mut().get_mut(place(id)) {
-            *place = Some(Recent { id, epoch, until, identity: identity.clone() });
+        if let Some(place) = self.places.borrow_mut().get_mut(place(identity.key.id)) {
+            *place = Some(Recent { epoch, until, identity: identity.clone() });
         }
     }
 }
