@@ -4,6 +4,7 @@ use super::problem::Problem;
 use crate::base::code::Code;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::{HttpResponse, HttpResponseBuilder};
+use bytes::Bytes;
 use serde::Serialize;
 
 /// Most answers fit, so that writing them moves nothing.
@@ -17,8 +18,8 @@ pub fn json_text(head: &mut HttpResponseBuilder, write: impl FnOnce(&mut Vec<u8>
 }
 
 /// The answer with this head and this JSON.
-pub fn json_bytes(head: &mut HttpResponseBuilder, text: Vec<u8>) -> HttpResponse {
-    head.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(text)
+pub fn json_bytes(head: &mut HttpResponseBuilder, text: impl Into<Bytes>) -> HttpResponse {
+    head.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(text.into())
 }
 
 /// The answer with this head and a JSON body.

@@ -51,6 +51,9 @@ struct Known {
     place: Arc<Place>,
 }
 
+/// Shared by all workers, and passed on within one without an atomic operation.
+type Held = Rc<Arc<Known>>;
+
 /// What stays when the version changes.
 struct Place {
     tenant: TenantId,
@@ -76,8 +79,7 @@ impl Weighter<TenantId, Arc<Known>> for Weight {
 pub struct Current {
     /// Whether the backend could not be asked for so long that they may be out of date.
     pub is_stale: bool,
-    /// Passed on within a worker without an atomic operation.
-    known: Rc<Arc<Known>>,
+    known: Held,
 }
 
 impl Current {
@@ -184,7 +186,7 @@ impl Live {
     }
 
     /// What is known, for somebody who asked for it then.
-    fn used(&self, known: Rc<Arc<Known>>, asked: u64) -> Current {
+    fn used(&self, known: Held, asked: u64) -> Current {
         note_use(&known.place.is_used);
         // As old as when it was asked for: what was waited for is younger.
         Current { known, is_stale: self.age(asked).is_none_or(|age| age >= STALE_AFTER) }

@@ -5,9 +5,11 @@
 //! metadata is flat, a failure has `errorDetails`.
 
 use crate::stores::flags::compiled::Compiled;
-use crate::stores::flags::rules::{Decision, Failure, Flag};
+use crate::stores::flags::rules::{Decision, Failure, Flag, Reason, Variant};
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde_json::{Map, Value};
+use std::sync::OnceLock;
 
 /// What flags are evaluated for; what else it has is ignored.
 #[derive(JsonSchema)]
@@ -55,6 +57,9 @@ pub(crate) struct Shape {
     deferred: String,
     /// The members of its metadata, without the braces.
     metadata: String,
+    /// The evaluation for each variant, and then for none, where the rule chose it and where not, which a flag does for one
+    /// reason; each is written when it is first asked for.
+    whole: Vec<[OnceLock<Bytes>; 2]>,
 }
 
 const STALE: &str = r#""stale":true"#;
@@ -100,11 +105,13 @@ impl Shape {
             let (name, value) = (text(&Value::from(variant.name())), text(variant.value()));
             format!(r#"{{"key":{key},"value":{value},"variant":{name},"reason":""#)
         });
+        let whole = (0..=flag.variants().len()).map(|_| Default::default()).collect();
         Shape {
             variants: variants.collect(),
             // No value: the code's default is to be used. Clients fail without a variant.
             deferred: format!(r#"{{"key":{key},"variant":"","reason":""#),
             metadata: members(flag.metadata()),
+            whole,
         }
     }
 
@@ -112,6 +119,23 @@ impl Shape {
     pub(crate) fn length(&self) -> usize {
         let longest = self.variants.iter().map(String::len).max().unwrap_or_default();
         longest.max(self.deferred.len()) + self.metadata.len() + 64
+    }
+
+    /// The evaluation of the flag, as JSON. There are only so many of them.
+    pub(crate) fn whole(&self, decision: &Decision<'_>, is_stale: bool) -> Bytes {
+        let write = || {
+            let mut text = Vec::with_capacity(self.length());
+            self.write(decision, is_stale, &mut text);
+            Bytes::from(text)
+        };
+        let place = decision.variant.map_or(self.variants.len(), Variant::index);
+        match self.whole.get(place) {
+            Some([chosen, given]) if !is_stale => {
+                let kept = if decision.reason == Reason::TargetingMatch { chosen } else { given };
+                kept.get_or_init(write).clone()
+            }
+            _ => write(),
+        }
     }
 
     /// The evaluation of the flag, as JSON.
@@ -144,4 +168,42 @@ pub(crate) fn write_end(compiled: &Compiled, is_stale: bool, stream: Option<&str
         );
     }
     out.push(b'}');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stores::flags::rules::{Arena, Context, Ruleset};
+    use serde_json::json;
+
+    #[test]
+    fn an_evaluation_that_is_kept_is_the_one_that_would_be_written() {
+        let variants = json!({"on": true, "off": false, "other": true});
+        let chosen =
+            json!({"state": "ENABLED", "variants": variants, "defaultVariant": "on", "targeting": {"var": "is"}});
+        let fixed =
+            json!({"state": "ENABLED", "variants": variants, "defaultVariant": "off", "metadata": {"team": "a"}});
+        let off =
+            json!({"state": "DISABLED", "variants": variants, "defaultVariant": "on", "targeting": {"var": "is"}});
+        let none = json!({"state": "ENABLED", "variants": variants, "targeting": {"var": "is"}});
+        let Value::Object(document) = json!({"flags": {"chosen": chosen, "fixed": fixed, "off": off, "none": none}})
+        else {
+            panic!("an object")
+        };
+        let rules = Ruleset::compile(&document).unwrap();
+        let arena = Arena::new();
+        for flag in rules.flags() {
+            let shape = Shape::of(flag);
+            // By turns, so that each is kept before another one is asked for.
+            for is in ["on", "off", "other", "on", ""] {
+                let context = json!({"is": if is.is_empty() { Value::Null } else { json!(is) }}).to_string();
+                let decision = flag.evaluate(&Context::parse(&context, &arena).unwrap(), 0).unwrap();
+                for is_stale in [false, true, false] {
+                    let mut written = Vec::new();
+                    shape.write(&decision, is_stale, &mut written);
+                    assert_eq!(shape.whole(&decision, is_stale), written, "{} for {is:?}", flag.key());
+                }
+            }
+        }
+    }
 }

@@ -1,13 +1,12 @@
 //! What one worker remembers of the flags that it evaluated last. It is asked before what all workers share: without a lock, and
 //! without a count of references that others write too.
 
-use super::{Current, Known, Live, note_use};
+use super::{Current, Held, Live, note_use};
 use crate::base::deadline::Deadline;
 use crate::base::sum::Part;
 use crate::base::text::TenantId;
 use crate::db::Error;
 use std::cell::RefCell;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -25,7 +24,7 @@ pub struct RecentFlags {
 struct Recent {
     changes: u64,
     /// Each tenant has one place, by its id.
-    places: Vec<Option<Rc<Arc<Known>>>>,
+    places: Vec<Option<Held>>,
 }
 
 impl RecentFlags {
@@ -57,7 +56,7 @@ impl RecentFlags {
         Ok(current)
     }
 
-    pub(super) fn find(&self, tenant: &TenantId, changes: u64) -> Option<Rc<Arc<Known>>> {
+    pub(super) fn find(&self, tenant: &TenantId, changes: u64) -> Option<Held> {
         let recent = self.recent.borrow();
         let known = recent.places.get(place(tenant))?.as_ref()?;
         (recent.changes == changes && known.place.tenant == *tenant).then(|| known.clone())
@@ -65,7 +64,7 @@ impl RecentFlags {
 }
 
 impl Recent {
-    fn keep(&mut self, changes: u64, known: &Rc<Arc<Known>>) {
+    fn keep(&mut self, changes: u64, known: &Held) {
         if self.changes != changes {
             self.places.fill(None);
             self.changes = changes;

@@ -10,7 +10,7 @@ use super::{Served, events};
 use crate::base::code::Code;
 use crate::base::id;
 use crate::base::text::Name;
-use crate::http::{JsonBytes, PathArg, Problem, Query, Request, Scoped, TokenIssuer, json_bytes, json_text};
+use crate::http::{JsonBytes, PathArg, Problem, Query, Request, Scoped, TokenIssuer, json_bytes};
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::Deserialize;
@@ -63,11 +63,8 @@ pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>,
     match decided? {
         Ok(decision) => {
             compiled.given(index, &decision);
-            Ok(json_text(&mut HttpResponse::Ok(), |out| {
-                if let Some(shape) = compiled.shapes.get(index) {
-                    shape.write(&decision, is_stale, out);
-                }
-            }))
+            let text = compiled.shapes.get(index).map(|shape| shape.whole(&decision, is_stale));
+            Ok(json_bytes(&mut HttpResponse::Ok(), text.unwrap_or_default()))
         }
         Err(failure) => {
             compiled.failed(index);

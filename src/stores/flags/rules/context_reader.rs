@@ -113,6 +113,12 @@ impl<'a, 'r> Reader<'a, 'r> {
 
     /// What is made of a text that is one value.
     fn value(&self, text: &'a [u8]) -> Option<DataValue<'a>> {
+        if let [b'"', plain @ .., b'"'] = text
+            && !plain.contains(&b'\\')
+        {
+            // As most are: what stands there is what is meant.
+            return std::str::from_utf8(plain).ok().map(DataValue::String);
+        }
         self.deserialize(&mut serde_json::Deserializer::from_slice(text)).ok()
     }
 
