@@ -17,6 +17,8 @@ pub struct Histogram(Arc<Inner>);
 struct Inner {
     /// The upper bounds in the unit that is shown, ascending.
     bounds: &'static [f64],
+    /// The same in the unit that is counted.
+    limits: Box<[u64]>,
     /// The unit that is counted, in the one that is shown.
     unit: f64,
     /// Of each bound, and of what lies above all.
@@ -45,7 +47,8 @@ impl Histogram {
 
     fn new(bounds: &'static [f64], unit: f64) -> Histogram {
         let counts = (0..=bounds.len()).map(|_| Sum::default()).collect();
-        Histogram(Arc::new(Inner { bounds, unit, counts, sum: Sum::default() }))
+        let limits = bounds.iter().map(|bound| (bound / unit).round() as u64).collect();
+        Histogram(Arc::new(Inner { bounds, limits, unit, counts, sum: Sum::default() }))
     }
 
     /// A part for one thread, as of a [`Sum`].
@@ -72,8 +75,7 @@ impl Histogram {
     }
 
     fn bucket(&self, value: u64) -> usize {
-        let shown = value as f64 * self.0.unit;
-        self.0.bounds.partition_point(|bound| *bound < shown)
+        self.0.limits.partition_point(|limit| *limit < value)
     }
 }
 
@@ -98,7 +100,7 @@ impl TypedMetric for Histogram {
 
 impl EncodeMetric for Histogram {
     fn encode(&self, mut encoder: MetricEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let Inner { bounds, unit, counts, sum } = &*self.0;
+        let Inner { bounds, unit, counts, sum, .. } = &*self.0;
         let bounds = bounds.iter().copied().chain([f64::INFINITY]);
         let buckets: Vec<(f64, u64)> = bounds.zip(counts.iter().map(Sum::get)).collect();
         // Added up from what is shown, so that it is what the last bucket says whatever is observed meanwhile.
