@@ -3,7 +3,7 @@
 #![no_main]
 
 use actix_web::http::{Method, Uri, header};
-use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use actix_web::dev::{Service, ServiceFactory};
 use actix_web::rt;
 use actix_web::test::TestRequest;
 use agentapi::app::Application;
@@ -52,7 +52,7 @@ fuzz_target!(|data: &[u8]| -> Corpus {
     let status = SYSTEM.with(|system| {
         system.block_on(async {
             let service = http::service(site.endpoints(), site.platform());
-            let service = service.new_service(AppConfig::default()).await.expect("a service");
+            let service = service.new_service(()).await.expect("a service");
             let made = TestRequest::post().uri("/admin/v1/tenants").insert_header(("x-api-key", ADMIN));
             let Ok(_) = service.call(made.set_json(serde_json::json!({"id": "fuzzed"})).to_request()).await;
             let Ok(response) = service.call(request.to_request()).await;

@@ -11,7 +11,7 @@ use crate::http::server::Draining;
 use crate::http::{self, Admission, HttpMetrics, Platform, PlatformSettings};
 use crate::tenancy::{Registry, RegistrySettings, Verification};
 use actix_web::body::to_bytes;
-use actix_web::dev::{AppConfig, Service, ServiceFactory};
+use actix_web::dev::{Service, ServiceFactory};
 use actix_web::http::Method;
 use actix_web::http::header::{HeaderMap, HeaderValue};
 use actix_web::test::TestRequest;
@@ -95,7 +95,7 @@ impl World {
             Draining::default(),
             admission,
         );
-        let service = http::service(super::endpoints(), platform).new_service(AppConfig::default()).await.unwrap();
+        let service = http::service(super::endpoints(), platform).new_service(()).await.unwrap();
         let request = TestRequest::with_uri(path).method(Method::from_bytes(method.as_bytes()).unwrap());
         let request = request.insert_header(("authorization", format!("Bearer {ADMIN_KEY}")));
         let request = headers.iter().fold(request, |request, header| request.insert_header(*header));

@@ -9,6 +9,7 @@ mod body;
 mod busiest;
 mod classic_text;
 mod client_address;
+mod connection;
 mod cors;
 mod endpoint;
 mod endpoints;

@@ -13,7 +13,7 @@ use super::problem::Problem;
 use crate::base::code::Code;
 use actix_http::Message;
 use actix_web::HttpResponse;
-use actix_web::dev::{AppConfig, Payload, RequestHead, ServiceFactory, fn_service};
+use actix_web::dev::{Payload, RequestHead, ServiceFactory, fn_service};
 use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderValue};
 use std::convert::Infallible;
@@ -32,7 +32,7 @@ pub fn service(
     platform: Platform,
 ) -> impl ServiceFactory<
     actix_http::Request,
-    Config = AppConfig,
+    Config = (),
     Response = HttpResponse,
     Error = Infallible,
     InitError = (),

@@ -1,17 +1,26 @@
 //! The listening side: sockets, TLS, workers, and the end of it all.
 
+use super::connection::{Connection, Connections};
 use super::endpoints::Endpoints;
 use super::platform::Platform;
 use super::router;
-use actix_web::HttpServer;
+use actix_http::error::DispatchError;
+use actix_http::{HttpServiceBuilder, KeepAlive};
+use actix_server::{GracefulShutdownSignal, ServerBuilder};
+use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service};
+use actix_tls::accept::TlsError;
+use actix_tls::accept::rustls_0_23::Acceptor;
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::rt::net::TcpStream;
 use std::cell::Cell;
+use std::future::ready;
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 
@@ -24,6 +33,8 @@ pub struct ServerSettings {
     pub shutdown_grace: Duration,
     /// How long the server goes on serving once it is told to stop, so that load balancers see it leave.
     pub shutdown_delay: Duration,
+    /// How long nothing may come or go over a connection that is being used.
+    pub silence: Duration,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -121,7 +132,7 @@ pub trait Site: Clone + Send + 'static {
 
 /// How long the head of a request may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection without requests stays open.
+/// How long a connection stays open over which nothing comes or goes, at least.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Serves a site on a listener until its handle stops it: then no more connections are accepted, and requests
@@ -130,16 +141,58 @@ const KEEP_ALIVE: Duration = Duration::from_secs(75);
 /// # Errors
 /// When the listener cannot be used.
 pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) -> io::Result<Server> {
-    let server = HttpServer::new(move || router::service(site.endpoints(), site.platform()))
+    let server = ServerBuilder::default()
         .workers(settings.workers)
         .disable_signals()
-        .keep_alive(KEEP_ALIVE)
-        .tcp_nodelay(true)
-        .client_request_timeout(HEAD_TIMEOUT)
         .shutdown_timeout(settings.shutdown_grace.as_secs().max(1));
-    let server = match &settings.tls {
-        Some(tls) => server.listen_rustls_0_23(listener, rustls::ServerConfig::clone(tls))?,
-        None => server.listen(listener)?,
+    let (quiet, stops) = (KEEP_ALIVE.max(settings.silence * 2), server.graceful_shutdown_signal());
+    let server = match settings.tls.clone() {
+        None => server.listen("http", listener, move || {
+            let accepted = accepted(quiet).map(|(io, peer)| (io, Some(peer)));
+            accepted.map_err(DispatchError::Io).and_then(http(site.clone(), stops.clone()))
+        })?,
+        Some(tls) => server.listen("https", listener, move || {
+            let accepted =
+                accepted(quiet).map(|(io, _)| io).map_err(|error| TlsError::Service(DispatchError::Io(error)));
+            let tls = Acceptor::new(rustls::ServerConfig::clone(&tls)).map_err(TlsError::into_service_error);
+            let opened = accepted.and_then(tls).map(|io| {
+                let peer = io.get_ref().0.peer();
+                (io, peer)
+            });
+            opened.and_then(http(site.clone(), stops.clone()).map_err(TlsError::Service))
+        })?,
     };
     Ok(server.run())
+}
+
+/// Connections as they come to a worker.
+fn accepted(
+    quiet: Duration,
+) -> impl ServiceFactory<
+    TcpStream,
+    Config = (),
+    Response = (Connection<TcpStream>, SocketAddr),
+    Error = io::Error,
+    InitError = (),
+> {
+    let connections = Connections::new(quiet);
+    fn_service(move |io: TcpStream| {
+        let accepted = io.set_nodelay(true).and_then(|()| io.peer_addr());
+        ready(accepted.map(|peer| (connections.accept(io), peer)))
+    })
+}
+
+/// What a worker serves over its connections.
+fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    site: impl Site,
+    stops: GracefulShutdownSignal,
+) -> impl ServiceFactory<(T, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    HttpServiceBuilder::default()
+        .keep_alive(KeepAlive::Os)
+        .client_request_timeout(HEAD_TIMEOUT)
+        .graceful_shutdown_signal(move || {
+            let stops = stops.clone();
+            async move { stops.notified().await }
+        })
+        .h1(router::service(site.endpoints(), site.platform()))
 }
