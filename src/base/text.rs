@@ -28,10 +28,15 @@ pub struct Name(Arc<str>);
 impl Name {
     /// Checks the text.
     pub fn parse(text: &str) -> Result<Name, NotAName> {
+        Name::check(text).map(|()| Name(text.into()))
+    }
+
+    /// The same for a text that is only looked at.
+    pub fn check(text: &str) -> Result<(), NotAName> {
         // Nearly every name is plain ASCII, which is told without taking characters apart.
-        let is_plain = || text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let is_plain = || text.bytes().fold(true, |all, byte| all & (b' '..=b'~').contains(&byte));
         let fits = (1..=256).contains(&text.len()) && (is_plain() || !text.chars().any(char::is_control));
-        if fits { Ok(Name(text.into())) } else { Err(NotAName::Name) }
+        if fits { Ok(()) } else { Err(NotAName::Name) }
     }
 
     /// The text.

@@ -58,7 +58,7 @@ pub use health::health;
 pub use lines::{Lines, LinesAnswer, NDJSON};
 pub use metrics::HttpMetrics;
 pub use page::{CURSOR, LIMIT, Page, PageRequest};
-pub use path::PathArg;
+pub use path::{PathArg, PathName};
 pub use platform::{Platform, PlatformSettings};
 pub use principal::{Actor, Principal};
 pub use problem::{Fault, Problem};

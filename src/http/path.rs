@@ -38,11 +38,36 @@ pub struct PathArg<T, const N: usize = 0>(pub T);
 
 impl<T: Segment + 'static, const N: usize> FromRequest for PathArg<T, N> {
     async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
-        let text = request.endpoint.name_in(request.path(), N).and_then(decode);
-        text.map_or(Err(NotAName::Name), |text| T::parse(&text)).map(PathArg).map_err(|error| {
-            Problem::new(Code::InvalidName, format!("A name in the path {error}, percent-encoded where needed."))
-        })
+        read(request, N, |text| T::parse(&text)).map(PathArg)
     }
+}
+
+/// The first name of the endpoint's path, checked and left where it is, for who only looks at it.
+pub struct PathName(Rc<Request>);
+
+impl PathName {
+    /// The name.
+    pub fn text(&self) -> Cow<'_, str> {
+        text_of(&self.0, 0).unwrap_or_default()
+    }
+}
+
+impl FromRequest for PathName {
+    async fn from_request(request: &Rc<Request>, _: &mut Payload) -> Result<Self, Problem> {
+        read(request, 0, |text| Name::check(&text)).map(|()| PathName(request.clone()))
+    }
+}
+
+/// The decoded text of the `n`th name of the endpoint's path; nothing where it is not well encoded.
+fn text_of(request: &Request, n: usize) -> Option<Cow<'_, str>> {
+    request.endpoint.name_in(request.path(), n).and_then(decode)
+}
+
+/// Reads the `n`th name of the endpoint's path.
+fn read<T>(request: &Request, n: usize, read: impl FnOnce(Cow<'_, str>) -> Result<T, NotAName>) -> Result<T, Problem> {
+    text_of(request, n).ok_or(NotAName::Name).and_then(read).map_err(|error| {
+        Problem::new(Code::InvalidName, format!("A name in the path {error}, percent-encoded where needed."))
+    })
 }
 
 /// Percent-decodes (RFC 3986, section 2.1); nothing for a broken escape or bytes that are not UTF-8.

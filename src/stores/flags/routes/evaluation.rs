@@ -9,8 +9,7 @@ use super::definitions::{Outcome, Store};
 use super::{Served, events};
 use crate::base::code::Code;
 use crate::base::id;
-use crate::base::text::Name;
-use crate::http::{JsonBytes, PathArg, Problem, Query, Request, Scoped, TokenIssuer, json_bytes};
+use crate::http::{JsonBytes, PathName, Problem, Query, Request, Scoped, TokenIssuer, json_bytes};
 use actix_web::HttpResponse;
 use actix_web::http::header::{ETAG, HeaderMap, HeaderValue, IF_NONE_MATCH};
 use serde::Deserialize;
@@ -49,10 +48,10 @@ thread_local! {
     static ARENA: RefCell<Arena> = RefCell::default();
 }
 
-pub(super) async fn evaluate(Scoped(served): Store, PathArg(key): PathArg<Name>, body: JsonBytes) -> Outcome {
+pub(super) async fn evaluate(Scoped(served): Store, key: PathName, body: JsonBytes) -> Outcome {
     let current = served.current().await?;
     let (compiled, is_stale) = (current.compiled(), current.is_stale);
-    let found = compiled.rules.find(key.as_str());
+    let found = compiled.rules.find(&key.text());
     let (index, flag) = found.ok_or_else(|| Problem::new(Code::FlagNotFound, "No flag has this key."))?;
     let now = if flag.reads_clock() { served.seconds() } else { 0 };
     let decided = ARENA.with_borrow_mut(|arena| {
