@@ -27,7 +27,11 @@ pub struct Fault {
 
 /// A refusal or a failure, on its way to the client. Holds nothing of the server's inside.
 #[derive(Debug, Clone)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+/// Apart, so that what may fail carries no room for it.
+#[derive(Debug, Clone)]
+struct Parts {
     code: Code,
     detail: Cow<'static, str>,
     faults: Vec<Fault>,
@@ -74,8 +78,9 @@ struct Body<'a> {
 
 impl Problem {
     /// A problem of this kind, with a sentence for people.
+    #[cold]
     pub fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Problem {
+        Problem(Box::new(Parts {
             code,
             detail: detail.into(),
             faults: Vec::new(),
@@ -84,20 +89,24 @@ impl Problem {
             retry_after: 1,
             violated: Vec::new(),
             members: Members::default(),
-        }
+        }))
     }
 
     /// A 429: these policies were violated, and it is worth asking again after this time.
     pub fn quota_exceeded(violated: Vec<String>, retry_after: Duration) -> Self {
         // As the fields name them.
         let violated = violated.iter().map(|name| quota::encoded(name).into_owned()).collect();
-        let problem = Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.");
-        Problem { violated, ..problem.after(retry_after) }
+        let mut problem =
+            Problem::new(Code::RateLimited, "Ask again after the time in Retry-After.").after(retry_after);
+        problem.0.violated = violated;
+        problem
     }
 
     /// A body, query or header that is not valid, with its faults.
     pub fn invalid(code: Code, faults: Vec<Fault>) -> Self {
-        Problem { faults, ..Problem::new(code, code.title()) }
+        let mut problem = Problem::new(code, code.title());
+        problem.0.faults = faults;
+        problem
     }
 
     /// One fault in the body.
@@ -106,75 +115,76 @@ impl Problem {
     }
 
     /// It is worth asking again after this time.
-    pub(super) fn after(self, retry_after: Duration) -> Self {
-        Problem { retry_after: quota::whole_seconds(retry_after), ..self }
+    pub(super) fn after(mut self, retry_after: Duration) -> Self {
+        self.0.retry_after = quota::whole_seconds(retry_after);
+        self
     }
 
     /// Adds a header to the answer.
     pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.push((name, value));
+        self.0.headers.push((name, value));
         self
     }
 
     /// Adds a member to the body (RFC 9457, section 3.2), which must not be one that every problem has.
     pub fn with_member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.members.0.get_or_insert_default().insert(name.to_owned(), value.into());
+        self.0.members.0.get_or_insert_default().insert(name.to_owned(), value.into());
         self
     }
 
     /// Says that what was asked for may or may not have been done.
     pub(super) fn with_unknown_outcome(mut self) -> Self {
-        self.outcome_unknown = true;
+        self.0.outcome_unknown = true;
         self
     }
 
     /// Whether what was asked for may have been done all the same.
     pub(super) fn has_unknown_outcome(&self) -> bool {
-        self.outcome_unknown
+        self.0.outcome_unknown
     }
 
     /// The kind.
     pub fn code(&self) -> Code {
-        self.code
+        self.0.code
     }
 
     /// The sentence for people.
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// What is wrong with the request, place by place.
     pub fn faults(&self) -> &[Fault] {
-        &self.faults
+        &self.0.faults
     }
 
     /// For a request that writes nothing, an unknown outcome is of no concern.
     pub fn of_a_read(mut self) -> Self {
-        self.outcome_unknown = false;
+        self.0.outcome_unknown = false;
         self
     }
 
     /// The answer.
     pub(super) fn into_response(self, request_id: &str) -> HttpResponse {
-        let status = StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = StatusCode::from_u16(self.0.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = Body {
-            r#type: match self.code {
+            r#type: match self.0.code {
                 Code::RateLimited => QUOTA_EXCEEDED.into(),
                 code => format!("/docs#{}", code.as_str()).into(),
             },
-            title: self.code.title(),
+            title: self.0.code.title(),
             status: status.as_u16(),
-            detail: &self.detail,
-            code: self.code.as_str(),
+            detail: &self.0.detail,
+            code: self.0.code.as_str(),
             request_id,
-            errors: &self.faults,
-            outcome: self.outcome_unknown.then_some("unknown"),
-            violated: &self.violated,
-            members: &self.members,
+            errors: &self.0.faults,
+            outcome: self.0.outcome_unknown.then_some("unknown"),
+            violated: &self.0.violated,
+            members: &self.0.members,
         };
         let mut response = HttpResponse::build(status);
         response.content_type("application/problem+json");
-        match self.code {
+        match self.0.code {
             Code::Unauthorized => {
                 response.insert_header((header::WWW_AUTHENTICATE, "Bearer"));
             }
@@ -184,11 +194,11 @@ impl Problem {
             | Code::RateLimited
             | Code::TenantBusy
             | Code::TooManyStreams => {
-                response.insert_header((header::RETRY_AFTER, self.retry_after));
+                response.insert_header((header::RETRY_AFTER, self.0.retry_after));
             }
             _ => {}
         }
-        for header in self.headers {
+        for header in self.0.headers {
             response.insert_header(header);
         }
         response.body(serde_json::to_vec(&body).unwrap_or_default())
@@ -214,9 +224,9 @@ impl From<Error> for Problem {
         let mut problem = Problem::new(Code::BackendUnavailable, "Try again later.");
         // An answer that makes no sense says nothing about what was done before it was given.
         let makes_no_sense = matches!(error.kind, ErrorKind::Unexpected(_)) && error.delivery != Delivery::NotSent;
-        problem.outcome_unknown = error.delivery == Delivery::Unknown || makes_no_sense;
+        problem.0.outcome_unknown = error.delivery == Delivery::Unknown || makes_no_sense;
         if let ErrorKind::Throttled { retry_after: Some(pause) } = error.kind {
-            problem.retry_after = pause.as_secs().max(1);
+            problem.0.retry_after = pause.as_secs().max(1);
         }
         problem
     }
@@ -256,14 +266,7 @@ impl From<crate::base::id::NoRandomness> for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code.as_str())
-    }
-}
-
-/// Extractors fail with problems; the gate takes them back out of actix's error and answers them.
-impl actix_web::ResponseError for Problem {
-    fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        f.write_str(self.0.code.as_str())
     }
 }
 

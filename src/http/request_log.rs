@@ -10,7 +10,7 @@ use std::time::Duration;
 
 static FAILURES: Sparing = Sparing::new();
 
-/// Writes the line of a request to this endpoint by whom it was, where that is known.
+/// Writes the line of a request to this endpoint by whom it was, where that is known, and where one is wanted.
 pub(super) fn write(
     endpoint: &Endpoint,
     principal: Option<&Principal>,
@@ -18,6 +18,21 @@ pub(super) fn write(
     trace: &Trace,
     elapsed: Duration,
     is_overload: bool,
+) {
+    let is_failure = status >= 500 && !is_overload;
+    if is_failure || tracing::enabled!(tracing::Level::DEBUG) {
+        write_line(endpoint, principal, status, trace, elapsed, is_failure);
+    }
+}
+
+#[cold]
+fn write_line(
+    endpoint: &Endpoint,
+    principal: Option<&Principal>,
+    status: u16,
+    trace: &Trace,
+    elapsed: Duration,
+    is_failure: bool,
 ) {
     macro_rules! line {
         ($level:ident $(, $left_out:ident)?) => {
@@ -37,12 +52,5 @@ pub(super) fn write(
             )
         };
     }
-    if status >= 500
-        && !is_overload
-        && let Some(left_out) = FAILURES.line()
-    {
-        line!(warn, left_out)
-    } else {
-        line!(debug)
-    }
+    if is_failure && let Some(left_out) = FAILURES.line() { line!(warn, left_out) } else { line!(debug) }
 }
