@@ -72,15 +72,15 @@ pub fn wrk(request: Request, redis: &Process) -> Result<Measurement, Failure> {
 /// How often each variant takes its turn.
 pub const ROUNDS: usize = 5;
 
-/// Measures these by turns, after each has been warmed up: the measurements of each, in the order of the rows.
-pub fn by_turns(rows: &[(&str, Request)], redis: &Process) -> Result<Vec<Vec<Measurement>>, Failure> {
+/// Measures these by turns, so often, after each has been warmed up: the measurements of each, in the order of the rows.
+pub fn by_turns(rows: &[(&str, Request)], redis: &Process, rounds: usize) -> Result<Vec<Vec<Measurement>>, Failure> {
     for (_, request) in rows {
         warm_up(*request)?;
     }
     let mut measured: Vec<Vec<Measurement>> = rows.iter().map(|_| Vec::new()).collect();
-    for _ in 0..ROUNDS {
-        for ((_, request), rounds) in rows.iter().zip(&mut measured) {
-            rounds.push(wrk(*request, redis)?);
+    for _ in 0..rounds {
+        for ((_, request), measured) in rows.iter().zip(&mut measured) {
+            measured.push(wrk(*request, redis)?);
         }
     }
     Ok(measured)

@@ -62,7 +62,7 @@ pub fn run() -> Result<(), Failure> {
         ("and 1 % is traced", read(&some)),
         ("and all is traced", read(&all)),
     ];
-    let measured = load::by_turns(&rows, &redis)?;
+    let measured = load::by_turns(&rows, &redis, ROUNDS)?;
     let mut out = std::io::stdout().lock();
     let first = measured.first().ok_or("no rows")?;
     writeln!(out, "\n64 callers, session reads, {ROUNDS} interleaved rounds")?;

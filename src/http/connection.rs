@@ -1,14 +1,16 @@
-//! An accepted connection that is closed when nothing has come or gone over it for long.
+//! An accepted connection that is closed when nothing has come or gone over it for long, or when the server stops.
 //!
-//! The framework would set a timer after each answer and take it away with the next request, which costs as much as reading
-//! the request's head. Here each connection notes when it was used, and one timer for all of a worker goes through them.
+//! The framework would set a timer after each answer and take it away with the next request, and ask at each step whether the
+//! server stops: that costs as much as reading the request's head. Here each connection notes when it was used, and one task for
+//! all of a worker goes through them.
 
+use actix_server::GracefulShutdownSignal;
 use actix_web::rt;
 use actix_web::rt::net::{ActixStream, Ready, TcpStream};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -16,6 +18,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection is closed so many rounds after it was used.
 const ROUNDS: u32 = 15;
+
+/// While the server stops, it looks so often which connections are done.
+const STOPPING: Duration = Duration::from_millis(50);
 
 /// A connection of a worker.
 pub(super) struct Connection<T> {
@@ -28,6 +33,8 @@ struct Line {
     /// The round that a worker is in.
     round: Rc<Cell<u32>>,
     used_in: Cell<u32>,
+    /// Something has come since something went: there is an answer to be given, as far as can be seen.
+    is_asked: Cell<bool>,
     is_over: Cell<bool>,
     /// Of whoever waits for something to come.
     waker: RefCell<Option<Waker>>,
@@ -36,22 +43,25 @@ struct Line {
 /// The connections of a worker.
 pub(super) struct Connections {
     quiet: Duration,
+    stops: GracefulShutdownSignal,
     round: Rc<Cell<u32>>,
     lines: RefCell<Vec<Weak<Line>>>,
     is_watched: Cell<bool>,
 }
 
 impl Connections {
-    /// None yet. Each is closed when it has been quiet for so long, or a fifteenth longer.
-    pub(super) fn new(quiet: Duration) -> Rc<Self> {
+    /// None yet. Each is closed when it has been quiet for so long, or a fifteenth longer, and those over which nothing is under
+    /// way when the server stops.
+    pub(super) fn new(quiet: Duration, stops: GracefulShutdownSignal) -> Rc<Self> {
         let (round, lines) = (Rc::default(), RefCell::default());
-        Rc::new(Connections { quiet, round, lines, is_watched: Cell::new(false) })
+        Rc::new(Connections { quiet, stops, round, lines, is_watched: Cell::new(false) })
     }
 
     /// Looks after a new one. To be called in a worker.
     pub(super) fn accept<T>(self: &Rc<Self>, io: T) -> Connection<T> {
         let (round, used_in) = (self.round.clone(), self.round.as_ref().clone());
-        let line = Rc::new(Line { round, used_in, is_over: Cell::new(false), waker: RefCell::default() });
+        let (is_asked, is_over) = (Cell::new(false), Cell::new(false));
+        let line = Rc::new(Line { round, used_in, is_asked, is_over, waker: RefCell::default() });
         self.lines.borrow_mut().push(Rc::downgrade(&line));
         if !self.is_watched.replace(true) {
             rt::spawn(self.clone().watch());
@@ -61,27 +71,45 @@ impl Connections {
 
     /// Goes through them for as long as there are any.
     async fn watch(self: Rc<Self>) {
+        let mut stops = pin!(self.stops.notified());
+        let mut is_stopping = false;
         while !self.lines.borrow().is_empty() {
-            rt::time::sleep(self.quiet / ROUNDS).await;
-            self.round.set(self.round.get().wrapping_add(1));
-            let mut over = Vec::new();
-            self.lines.borrow_mut().retain(|line| {
-                let Some(line) = line.upgrade() else { return false };
-                let is_over = self.round.get().wrapping_sub(line.used_in.get()) > ROUNDS;
-                if is_over {
-                    over.push(line);
+            if is_stopping {
+                rt::time::sleep(STOPPING).await;
+            } else {
+                tokio::select! {
+                    () = rt::time::sleep(self.quiet / ROUNDS) => self.round.set(self.round.get().wrapping_add(1)),
+                    () = &mut stops => is_stopping = true,
                 }
-                !is_over
-            });
-            over.iter().for_each(|line| line.end());
+            }
+            self.end(|line| line.is_quiet() || (is_stopping && line.is_answered()));
         }
         self.is_watched.set(false);
+    }
+
+    /// Ends some of them, and forgets those that are gone.
+    fn end(&self, which: impl Fn(&Line) -> bool) {
+        let mut over = Vec::new();
+        self.lines.borrow_mut().retain(|line| {
+            let Some(line) = line.upgrade() else { return false };
+            let ends = which(&line);
+            if ends {
+                over.push(line);
+            }
+            !ends
+        });
+        over.iter().for_each(|line| line.end());
     }
 }
 
 impl Line {
-    fn used(&self) {
+    fn used(&self, is_asked: bool) {
         self.used_in.set(self.round.get());
+        self.is_asked.set(is_asked);
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.round.get().wrapping_sub(self.used_in.get()) > ROUNDS
     }
 
     fn end(&self) {
@@ -89,6 +117,11 @@ impl Line {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Whether whatever was asked over it is answered, or being answered.
+    fn is_answered(&self) -> bool {
+        !self.is_asked.get()
     }
 
     /// Whoever waits is told of the end.
@@ -119,7 +152,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         }
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         if read.is_ready() {
-            self.line.used()
+            self.line.used(true)
         } else {
             self.line.wait(context)
         }
@@ -130,7 +163,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
 impl<T: AsyncWrite + Unpin> Connection<T> {
     fn written<W>(&self, written: Poll<W>) -> Poll<W> {
         if written.is_ready() {
-            self.line.used();
+            self.line.used(false);
         }
         written
     }
@@ -177,6 +210,7 @@ impl<T: ActixStream> ActixStream for Connection<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_server::ServerBuilder;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     const QUIET: Duration = Duration::from_secs(75);
@@ -187,7 +221,7 @@ mod tests {
     fn in_a_worker<F: Future<Output = ()>>(test: impl FnOnce(Rc<Connections>) -> F) {
         rt::System::new().block_on(async {
             tokio::time::pause();
-            test(Connections::new(QUIET)).await;
+            test(Connections::new(QUIET, ServerBuilder::default().graceful_shutdown_signal())).await;
         });
     }
 
@@ -252,6 +286,24 @@ mod tests {
             let (_fourth, io) = duplex(64);
             let mut again = connections.accept(io);
             assert!(ends_after(&mut again).await >= QUIET, "the next is looked after too");
+        });
+    }
+
+    #[test]
+    fn when_the_server_stops_only_those_end_that_wait_for_no_answer() {
+        in_a_worker(|connections| async move {
+            let (_client, io) = duplex(64);
+            let mut unused = connections.accept(io);
+            let (mut client, io) = duplex(64);
+            let mut asked = connections.accept(io);
+            client.write_all(b"hi").await.unwrap();
+            asked.read_exact(&mut [0; 2]).await.unwrap();
+            connections.end(Line::is_answered);
+            assert_eq!(ends_after(&mut unused).await, Duration::ZERO);
+            assert!(!asked.line.is_over.get());
+            asked.write_all(b"ho").await.unwrap();
+            connections.end(Line::is_answered);
+            assert_eq!(ends_after(&mut asked).await, Duration::ZERO);
         });
     }
 }

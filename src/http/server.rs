@@ -148,18 +148,19 @@ pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) 
     let (quiet, stops) = (KEEP_ALIVE.max(settings.silence * 2), server.graceful_shutdown_signal());
     let server = match settings.tls.clone() {
         None => server.listen("http", listener, move || {
-            let accepted = accepted(quiet).map(|(io, peer)| (io, Some(peer)));
-            accepted.map_err(DispatchError::Io).and_then(http(site.clone(), stops.clone()))
+            let accepted = accepted(quiet, stops.clone()).map(|(io, peer)| (io, Some(peer)));
+            accepted.map_err(DispatchError::Io).and_then(http(site.clone()))
         })?,
         Some(tls) => server.listen("https", listener, move || {
-            let accepted =
-                accepted(quiet).map(|(io, _)| io).map_err(|error| TlsError::Service(DispatchError::Io(error)));
+            let accepted = accepted(quiet, stops.clone())
+                .map(|(io, _)| io)
+                .map_err(|error| TlsError::Service(DispatchError::Io(error)));
             let tls = Acceptor::new(rustls::ServerConfig::clone(&tls)).map_err(TlsError::into_service_error);
             let opened = accepted.and_then(tls).map(|io| {
                 let peer = io.get_ref().0.peer();
                 (io, peer)
             });
-            opened.and_then(http(site.clone(), stops.clone()).map_err(TlsError::Service))
+            opened.and_then(http(site.clone()).map_err(TlsError::Service))
         })?,
     };
     Ok(server.run())
@@ -168,6 +169,7 @@ pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) 
 /// Connections as they come to a worker.
 fn accepted(
     quiet: Duration,
+    stops: GracefulShutdownSignal,
 ) -> impl ServiceFactory<
     TcpStream,
     Config = (),
@@ -175,7 +177,7 @@ fn accepted(
     Error = io::Error,
     InitError = (),
 > {
-    let connections = Connections::new(quiet);
+    let connections = Connections::new(quiet, stops);
     fn_service(move |io: TcpStream| {
         let accepted = io.set_nodelay(true).and_then(|()| io.peer_addr());
         ready(accepted.map(|peer| (connections.accept(io), peer)))
@@ -185,14 +187,9 @@ fn accepted(
 /// What a worker serves over its connections.
 fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     site: impl Site,
-    stops: GracefulShutdownSignal,
 ) -> impl ServiceFactory<(T, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()> {
     HttpServiceBuilder::default()
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(HEAD_TIMEOUT)
-        .graceful_shutdown_signal(move || {
-            let stops = stops.clone();
-            async move { stops.notified().await }
-        })
         .h1(router::service(site.endpoints(), site.platform()))
 }
