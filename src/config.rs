@@ -161,7 +161,6 @@ impl Config {
         let delay =
             "How long the server goes on serving after SIGTERM, not ready, so that load balancers see it leave.";
         let shutdown_delay = env.duration(Variable::new("SHUTDOWN_DELAY", delay).default("5s"));
-        let silence = platform.event_heartbeat.max(platform.request_timeout);
         Config {
             backend,
             key_prefix,
@@ -174,7 +173,7 @@ impl Config {
             outbound,
             rate_limits,
             address,
-            server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, silence, tls },
+            server: ServerSettings { workers: workers.unwrap_or(cores), shutdown_grace, shutdown_delay, tls },
             platform,
             trusted_proxies: trusted_proxies.unwrap_or_default(),
             metrics_token,

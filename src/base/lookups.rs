@@ -2,9 +2,8 @@
 
 use super::sum::{Part, Sum};
 
-/// Counts look-ups. Stands on a cache line of its own, since every worker writes it.
+/// Counts look-ups.
 #[derive(Debug, Default)]
-#[repr(align(128))]
 pub struct Lookups {
     hits: Sum,
     misses: Sum,

@@ -1,15 +1,13 @@
-//! An accepted connection that is closed when nothing has come or gone over it for long, or when the server stops.
+//! An accepted connection, TLS and all, that is closed when nothing was asked over it for long, or when the server stops.
 //!
 //! The framework would set a timer after each answer and take it away with the next request, and ask at each step whether the
-//! server stops: that costs as much as reading the request's head. Here each connection notes when it was used, and one task for
-//! all of a worker goes through them.
+//! server stops: that costs more than to read the head of a request. Here each connection knows when it was used and what is
+//! being asked over it, and one task for all of a worker goes through them.
 
 use actix_server::GracefulShutdownSignal;
 use actix_web::rt;
-use actix_web::rt::net::{ActixStream, Ready, TcpStream};
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::{Rc, Weak};
 use std::task::{Context, Poll, Waker};
@@ -18,7 +16,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection is closed so many rounds after it was used.
 const ROUNDS: u32 = 15;
-
 /// While the server stops, it looks so often which connections are done.
 const STOPPING: Duration = Duration::from_millis(50);
 
@@ -29,12 +26,12 @@ pub(super) struct Connection<T> {
 }
 
 /// What is known of a connection.
-struct Line {
-    /// The round that a worker is in.
+pub(super) struct Line {
+    /// The round that its worker is in.
     round: Rc<Cell<u32>>,
     used_in: Cell<u32>,
-    /// Something has come since something went: there is an answer to be given, as far as can be seen.
-    is_asked: Cell<bool>,
+    /// Requests that were not answered yet, from their heads on.
+    asked: Cell<usize>,
     is_over: Cell<bool>,
     /// Of whoever waits for something to come.
     waker: RefCell<Option<Waker>>,
@@ -50,8 +47,7 @@ pub(super) struct Connections {
 }
 
 impl Connections {
-    /// None yet. Each is closed when it has been quiet for so long, or a fifteenth longer, and those over which nothing is under
-    /// way when the server stops.
+    /// None yet. Each is closed when it has been quiet for so long, or a fifteenth longer, and when the server stops.
     pub(super) fn new(quiet: Duration, stops: GracefulShutdownSignal) -> Rc<Self> {
         let (round, lines) = (Rc::default(), RefCell::default());
         Rc::new(Connections { quiet, stops, round, lines, is_watched: Cell::new(false) })
@@ -60,8 +56,8 @@ impl Connections {
     /// Looks after a new one. To be called in a worker.
     pub(super) fn accept<T>(self: &Rc<Self>, io: T) -> Connection<T> {
         let (round, used_in) = (self.round.clone(), self.round.as_ref().clone());
-        let (is_asked, is_over) = (Cell::new(false), Cell::new(false));
-        let line = Rc::new(Line { round, used_in, is_asked, is_over, waker: RefCell::default() });
+        let (asked, is_over) = (Cell::new(0), Cell::new(false));
+        let line = Rc::new(Line { round, used_in, asked, is_over, waker: RefCell::default() });
         self.lines.borrow_mut().push(Rc::downgrade(&line));
         if !self.is_watched.replace(true) {
             rt::spawn(self.clone().watch());
@@ -82,17 +78,17 @@ impl Connections {
                     () = &mut stops => is_stopping = true,
                 }
             }
-            self.end(|line| line.is_quiet() || (is_stopping && line.is_answered()));
+            self.end(|line| is_stopping || line.is_quiet());
         }
         self.is_watched.set(false);
     }
 
-    /// Ends some of them, and forgets those that are gone.
+    /// Ends some of those over which nothing is asked, and forgets those that are gone.
     fn end(&self, which: impl Fn(&Line) -> bool) {
         let mut over = Vec::new();
         self.lines.borrow_mut().retain(|line| {
             let Some(line) = line.upgrade() else { return false };
-            let ends = which(&line);
+            let ends = line.asked.get() == 0 && which(&line);
             if ends {
                 over.push(line);
             }
@@ -103,13 +99,18 @@ impl Connections {
 }
 
 impl Line {
-    fn used(&self, is_asked: bool) {
+    fn used(&self) {
         self.used_in.set(self.round.get());
-        self.is_asked.set(is_asked);
     }
 
     fn is_quiet(&self) -> bool {
         self.round.get().wrapping_sub(self.used_in.get()) > ROUNDS
+    }
+
+    /// A request has come, and is answered when this is dropped.
+    pub(super) fn ask(self: &Rc<Self>) -> Asked {
+        self.asked.set(self.asked.get() + 1);
+        Asked(self.clone())
     }
 
     fn end(&self) {
@@ -117,11 +118,6 @@ impl Line {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
-    }
-
-    /// Whether whatever was asked over it is answered, or being answered.
-    fn is_answered(&self) -> bool {
-        !self.is_asked.get()
     }
 
     /// Whoever waits is told of the end.
@@ -133,10 +129,20 @@ impl Line {
     }
 }
 
-impl Connection<TcpStream> {
-    /// Whose it is; none once it is gone.
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
-        self.io.peer_addr().ok()
+/// A request that is not answered yet.
+pub(super) struct Asked(Rc<Line>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.asked.set(self.0.asked.get() - 1);
+        self.0.used();
+    }
+}
+
+impl<T> Connection<T> {
+    /// What its requests are told of it.
+    pub(super) fn line(&self) -> &Rc<Line> {
+        &self.line
     }
 }
 
@@ -147,12 +153,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.line.is_over.get() {
-            // As if the client had ended it: what is under way is answered, and then it is closed.
+            // As if the client had ended its side: what is being sent is sent, and then it is closed.
             return Poll::Ready(Ok(()));
         }
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         if read.is_ready() {
-            self.line.used(true)
+            self.line.used()
         } else {
             self.line.wait(context)
         }
@@ -163,7 +169,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Connection<T> {
 impl<T: AsyncWrite + Unpin> Connection<T> {
     fn written<W>(&self, written: Poll<W>) -> Poll<W> {
         if written.is_ready() {
-            self.line.used(false);
+            self.line.used();
         }
         written
     }
@@ -194,16 +200,6 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Connection<T> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.io).poll_shutdown(context)
-    }
-}
-
-impl<T: ActixStream> ActixStream for Connection<T> {
-    fn poll_read_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        self.io.poll_read_ready(context)
-    }
-
-    fn poll_write_ready(&self, context: &mut Context<'_>) -> Poll<io::Result<Ready>> {
-        self.io.poll_write_ready(context)
     }
 }
 
@@ -268,6 +264,21 @@ mod tests {
     }
 
     #[test]
+    fn one_over_which_something_is_asked_ends_only_some_time_after_all_is_answered() {
+        in_a_worker(|connections| async move {
+            let (_client, io) = duplex(64);
+            let mut connection = connections.accept(io);
+            let (first, second) = (connection.line().ask(), connection.line().ask());
+            drop(first);
+            tokio::time::sleep(10 * QUIET).await;
+            assert!(!connection.line.is_over.get());
+            drop(second);
+            let took = ends_after(&mut connection).await;
+            assert!(took >= QUIET && took <= QUIET + 2 * ROUND, "{took:?}");
+        });
+    }
+
+    #[test]
     fn each_has_its_own_time_and_nothing_is_left_of_those_that_went() {
         in_a_worker(|connections| async move {
             let (_first, io) = duplex(64);
@@ -286,24 +297,6 @@ mod tests {
             let (_fourth, io) = duplex(64);
             let mut again = connections.accept(io);
             assert!(ends_after(&mut again).await >= QUIET, "the next is looked after too");
-        });
-    }
-
-    #[test]
-    fn when_the_server_stops_only_those_end_that_wait_for_no_answer() {
-        in_a_worker(|connections| async move {
-            let (_client, io) = duplex(64);
-            let mut unused = connections.accept(io);
-            let (mut client, io) = duplex(64);
-            let mut asked = connections.accept(io);
-            client.write_all(b"hi").await.unwrap();
-            asked.read_exact(&mut [0; 2]).await.unwrap();
-            connections.end(Line::is_answered);
-            assert_eq!(ends_after(&mut unused).await, Duration::ZERO);
-            assert!(!asked.line.is_over.get());
-            asked.write_all(b"ho").await.unwrap();
-            connections.end(Line::is_answered);
-            assert_eq!(ends_after(&mut asked).await, Duration::ZERO);
         });
     }
 }

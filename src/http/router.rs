@@ -3,6 +3,7 @@
 //! The path is matched as it came, undecoded, against a radix tree: a name with an encoded slash stays one
 //! name, and a request costs no regular expression.
 
+use super::connection::Line;
 use super::cors;
 use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
@@ -41,7 +42,9 @@ pub fn service(
     let (router, platform) = (Rc::new(Router::new(endpoints, platform.metrics())), Rc::new(platform));
     fn_service(move |request: actix_http::Request| {
         let (router, platform) = (router.clone(), platform.clone());
+        let asked = request.conn_data::<Rc<Line>>().map(Line::ask);
         async move {
+            let _asked = asked;
             let (head, payload) = request.into_parts();
             Ok(router.serve(platform, head, payload).await)
         }

@@ -6,11 +6,11 @@ use super::platform::Platform;
 use super::router;
 use actix_http::error::DispatchError;
 use actix_http::{HttpServiceBuilder, KeepAlive};
-use actix_server::{GracefulShutdownSignal, ServerBuilder};
+use actix_server::ServerBuilder;
 use actix_service::{ServiceFactory, ServiceFactoryExt, fn_service};
 use actix_tls::accept::TlsError;
-use actix_tls::accept::rustls_0_23::Acceptor;
-use actix_web::dev::{Server, ServerHandle};
+use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::rt::net::TcpStream;
 use std::cell::Cell;
 use std::future::ready;
@@ -33,8 +33,6 @@ pub struct ServerSettings {
     pub shutdown_grace: Duration,
     /// How long the server goes on serving once it is told to stop, so that load balancers see it leave.
     pub shutdown_delay: Duration,
-    /// How long nothing may come or go over a connection that is being used.
-    pub silence: Duration,
     /// TLS, or plain HTTP.
     pub tls: Option<Arc<rustls::ServerConfig>>,
 }
@@ -132,7 +130,9 @@ pub trait Site: Clone + Send + 'static {
 
 /// How long the head of a request may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection stays open over which nothing comes or goes, at least.
+/// How long a client may go on sending what nobody reads any more, until its connection is closed.
+const LINGER: Duration = Duration::from_secs(1);
+/// How long a connection stays open over which nothing is asked, comes or goes, at least.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Serves a site on a listener until its handle stops it: then no more connections are accepted, and requests
@@ -145,51 +145,57 @@ pub fn serve(listener: TcpListener, settings: &ServerSettings, site: impl Site) 
         .workers(settings.workers)
         .disable_signals()
         .shutdown_timeout(settings.shutdown_grace.as_secs().max(1));
-    let (quiet, stops) = (KEEP_ALIVE.max(settings.silence * 2), server.graceful_shutdown_signal());
-    let server = match settings.tls.clone() {
+    let stops = server.graceful_shutdown_signal();
+    let server = match &settings.tls {
         None => server.listen("http", listener, move || {
-            let accepted = accepted(quiet, stops.clone()).map(|(io, peer)| (io, Some(peer)));
+            let connections = Connections::new(KEEP_ALIVE, stops.clone());
+            let accepted = accepted().map(move |(io, peer)| (connections.accept(io), peer));
             accepted.map_err(DispatchError::Io).and_then(http(site.clone()))
         })?,
-        Some(tls) => server.listen("https", listener, move || {
-            let accepted = accepted(quiet, stops.clone())
-                .map(|(io, _)| io)
-                .map_err(|error| TlsError::Service(DispatchError::Io(error)));
-            let tls = Acceptor::new(rustls::ServerConfig::clone(&tls)).map_err(TlsError::into_service_error);
-            let opened = accepted.and_then(tls).map(|io| {
-                let peer = io.get_ref().0.peer();
-                (io, peer)
-            });
-            opened.and_then(http(site.clone()).map_err(TlsError::Service))
-        })?,
+        Some(tls) => {
+            let mut tls = rustls::ServerConfig::clone(tls);
+            tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+            server.listen("https", listener, move || {
+                let connections = Connections::new(KEEP_ALIVE, stops.clone());
+                let opened = accepted().map(|(io, _)| io).map_err(|error| TlsError::Service(DispatchError::Io(error)));
+                let opened = opened.and_then(Acceptor::new(tls.clone()).map_err(TlsError::into_service_error));
+                let opened = opened.map(move |io: TlsStream<TcpStream>| {
+                    let peer = io.get_ref().0.peer_addr().ok();
+                    (connections.accept(io), peer)
+                });
+                opened.and_then(http(site.clone()).map_err(TlsError::Service))
+            })?
+        }
     };
     Ok(server.run())
 }
 
 /// Connections as they come to a worker.
-fn accepted(
-    quiet: Duration,
-    stops: GracefulShutdownSignal,
-) -> impl ServiceFactory<
-    TcpStream,
-    Config = (),
-    Response = (Connection<TcpStream>, SocketAddr),
-    Error = io::Error,
-    InitError = (),
-> {
-    let connections = Connections::new(quiet, stops);
-    fn_service(move |io: TcpStream| {
-        let accepted = io.set_nodelay(true).and_then(|()| io.peer_addr());
-        ready(accepted.map(|peer| (connections.accept(io), peer)))
+fn accepted()
+-> impl ServiceFactory<TcpStream, Config = (), Response = (TcpStream, Option<SocketAddr>), Error = io::Error, InitError = ()>
+{
+    fn_service(|io: TcpStream| {
+        let peer = io.peer_addr().ok();
+        ready(io.set_nodelay(true).map(|()| (io, peer)))
     })
 }
 
 /// What a worker serves over its connections.
 fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     site: impl Site,
-) -> impl ServiceFactory<(T, Option<SocketAddr>), Config = (), Response = (), Error = DispatchError, InitError = ()> {
+) -> impl ServiceFactory<
+    (Connection<T>, Option<SocketAddr>),
+    Config = (),
+    Response = (),
+    Error = DispatchError,
+    InitError = (),
+> {
     HttpServiceBuilder::default()
         .keep_alive(KeepAlive::Os)
         .client_request_timeout(HEAD_TIMEOUT)
+        .client_disconnect_timeout(LINGER)
+        .on_connect_ext(|connection: &Connection<T>, of_connection: &mut Extensions| {
+            of_connection.insert(connection.line().clone());
+        })
         .h1(router::service(site.endpoints(), site.platform()))
 }
