@@ -12,6 +12,7 @@ mod outage;
 mod secrets;
 mod serving;
 mod standby;
+mod stopping;
 mod traces;
 mod vault;
 
