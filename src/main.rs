@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-/// A request makes some forty short-lived allocations; this allocator serves them in less time than the
+/// A request makes ten to forty short-lived allocations; this allocator serves them in no more time than the
 /// system's.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
