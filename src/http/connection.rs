@@ -55,7 +55,7 @@ impl Connections {
 
     /// Looks after a new one. To be called in a worker.
     pub(super) fn accept<T>(self: &Rc<Self>, io: T) -> Connection<T> {
-        let (round, used_in) = (self.round.clone(), self.round.as_ref().clone());
+        let (round, used_in) = (self.round.clone(), Cell::new(self.round.get()));
         let (asked, is_over) = (Cell::new(0), Cell::new(false));
         let line = Rc::new(Line { round, used_in, asked, is_over, waker: RefCell::default() });
         self.lines.borrow_mut().push(Rc::downgrade(&line));

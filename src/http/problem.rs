@@ -47,11 +47,11 @@ struct Parts {
 /// Members that one kind of endpoint adds. Few problems have any; their values may be a client's, and are not printed.
 #[derive(Clone, Default, Serialize)]
 #[serde(transparent)]
-struct Members(Option<Box<Map<String, Value>>>);
+struct Members(Map<String, Value>);
 
 impl fmt::Debug for Members {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().flat_map(|members| members.keys())).finish()
+        f.debug_set().entries(self.0.keys()).finish()
     }
 }
 
@@ -128,7 +128,7 @@ impl Problem {
 
     /// Adds a member to the body (RFC 9457, section 3.2), which must not be one that every problem has.
     pub fn with_member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
-        self.0.members.0.get_or_insert_default().insert(name.to_owned(), value.into());
+        self.0.members.0.insert(name.to_owned(), value.into());
         self
     }
 

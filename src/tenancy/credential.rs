@@ -39,7 +39,7 @@ impl<'a> Credential<'a> {
     /// What is well-formed; asks nobody.
     pub(super) fn parse(self) -> Option<Presented<'a>> {
         Some(match self {
-            Credential::Key(text) => Presented::Key(PresentedKey::parse(text)?),
+            Credential::Key(_) => Presented::Key(self.key()?),
             Credential::Token(text, purpose) => Presented::Token(PresentedToken::parse(text)?, purpose),
         })
     }

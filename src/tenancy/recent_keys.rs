@@ -72,10 +72,9 @@ impl RecentKeys {
     pub(super) fn find(&self, key: &PresentedKey<'_>, epoch: Epoch, now: u64) -> Option<Rc<Identity>> {
         let places = self.places.borrow();
         let recent = places.get(place(key.id()))?.as_ref()?;
-        let counts = recent.epoch == epoch && now < recent.until;
-        // First what is no work: another key may have the same place.
-        let is_it = recent.identity.key.id == key.id() && recent.identity.key.is(key);
-        (counts && is_it).then(|| recent.identity.clone())
+        // First what is no work: it may be no longer known, or another key may have the same place.
+        let may_be_it = recent.epoch == epoch && now < recent.until && recent.identity.key.id == key.id();
+        (may_be_it && recent.identity.key.is(key)).then(|| recent.identity.clone())
     }
 
     fn keep(&self, epoch: Epoch, now: u64, identity: &Rc<Identity>) {

@@ -19,7 +19,7 @@ mod vault;
 use crate::harness::app::{Caller, install_crypto};
 use std::io::Read;
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -37,12 +37,7 @@ fn agentapi(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Co
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut process = Process::start(agentapi(folder.path(), arguments, variables), folder);
-    let started = Instant::now();
-    while process.child.try_wait().unwrap().is_none() {
-        assert!(started.elapsed() < PATIENCE, "it goes on: {}\n{}", process.out(), process.log());
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    let status = process.child.wait().unwrap();
+    let status = process.ended();
     process.readers.drain(..).for_each(|reader| reader.join().unwrap());
     Output { status, stdout: process.out().into_bytes(), stderr: process.log().into_bytes() }
 }
@@ -76,6 +71,18 @@ impl Process {
         let (out, reads_out) = collect(child.stdout.take().unwrap());
         let (log, reads_log) = collect(child.stderr.take().unwrap());
         Process { child, out, log, readers: vec![reads_out, reads_log], _folder: folder }
+    }
+
+    /// How it ended, which it must.
+    fn ended(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(started.elapsed() < PATIENCE, "it goes on: {}\n{}", self.out(), self.log());
+            std::thread::sleep(Duration::from_millis(2));
+        }
     }
 
     fn out(&self) -> String {
